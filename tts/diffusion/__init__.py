@@ -1,0 +1,50 @@
+"""The diffusion core that speech and images share: one state, one set of samplers, one loss. Tensors only."""
+
+from tts.diffusion.composite import Composite, Term, classifier_free, classifier_guidance
+from tts.diffusion.losses import WEIGHTINGS, TimeSampler, denoising_loss
+from tts.diffusion.parametrization import Parametrization
+from tts.diffusion.samplers import SAMPLERS, invert, sample
+from tts.diffusion.schedule import Schedule, cosine, from_betas, time_grid, vp_linear
+from tts.diffusion.state import (
+    add_noise,
+    asymmetric_edit,
+    eps_from_score,
+    eps_from_v,
+    eps_from_x0,
+    expand_like,
+    initial_state,
+    score_from_eps,
+    v_from,
+    x0_from_eps,
+    x0_from_v,
+)
+
+__all__ = [
+    "SAMPLERS",
+    "WEIGHTINGS",
+    "Composite",
+    "Parametrization",
+    "Schedule",
+    "Term",
+    "TimeSampler",
+    "add_noise",
+    "asymmetric_edit",
+    "classifier_free",
+    "classifier_guidance",
+    "cosine",
+    "denoising_loss",
+    "eps_from_score",
+    "eps_from_v",
+    "eps_from_x0",
+    "expand_like",
+    "from_betas",
+    "initial_state",
+    "invert",
+    "sample",
+    "score_from_eps",
+    "time_grid",
+    "v_from",
+    "vp_linear",
+    "x0_from_eps",
+    "x0_from_v",
+]
