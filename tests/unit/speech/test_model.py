@@ -1,0 +1,139 @@
+"""The source-filter model: batches, swaps, the composite, durations."""
+
+import pytest
+import torch
+
+from tts.nets.blocks import lengths_to_mask
+from tts.speech.config import DenoiserInputs, DenoiserKind, ParametrizationKind
+from tts.speech.filter import expand_durations
+from tts.speech.model import SourceFilterModel, parameter_counts
+from tts.speech.sampling import SamplingOptions, UtteranceNoise, sample_mel
+from tts.speech.text_encoder import DurationPredictor
+from tts.testing import seeded, tiny_speech_config
+
+CASES = [
+    {"kind": DenoiserKind.unet1d, "inputs": DenoiserInputs.all},
+    {"kind": DenoiserKind.unet1d, "inputs": DenoiserInputs.own, "parametrization": ParametrizationKind.eps},
+    {"kind": DenoiserKind.unet2d, "inputs": DenoiserInputs.own},
+    {"kind": DenoiserKind.unet2d, "inputs": DenoiserInputs.all, "parametrization": ParametrizationKind.v},
+]
+
+
+def tiny(**choices):
+    return seeded(lambda: SourceFilterModel(tiny_speech_config(9, **choices)), spread=0.03)
+
+
+def inputs(lengths):
+    generator = torch.Generator().manual_seed(0)
+    mask = lengths_to_mask(torch.tensor(lengths))
+    shape = (len(lengths), mask.shape[-1])
+    content = torch.rand(shape[0], 16, shape[1], generator=generator) * mask
+    pitch = torch.randn(shape, generator=generator) * mask[:, 0]
+    voiced = (torch.rand(shape, generator=generator) > 0.5).float() * mask[:, 0]
+    style = torch.randn(shape[0], 16, generator=generator)
+    return content, pitch, voiced, style, mask
+
+
+def render(model, data, options, seeds, lengths):
+    content, pitch, voiced, style, mask = data
+    with torch.inference_mode():
+        priors = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style)
+        return sample_mel(model, priors, style, mask, options, UtteranceNoise(seeds, lengths))
+
+
+@pytest.mark.parametrize("choices", CASES, ids=lambda c: "-".join(v.value for v in c.values()))
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "ancestral"])
+def test_a_batch_equals_its_singles(choices, sampler):
+    model, lengths = tiny(**choices), [21, 14]
+    options, data = SamplingOptions(sampler=sampler, steps=3), inputs(lengths)
+    batch = render(model, data, options, [5, 6], lengths)
+    for i, n in enumerate(lengths):
+        cut = [x[i : i + 1, ..., :n] if x.ndim > 1 and x.shape[-1] == 21 else x[i : i + 1] for x in data]
+        single = render(model, cut, options, [5 + i], [n])
+        torch.testing.assert_close(batch[i : i + 1, :, :n], single, atol=1e-4, rtol=1e-4)
+        assert batch[i, :, n:].abs().sum() == 0
+
+
+def test_a_swap_changes_one_prior_only():
+    model = tiny()
+    content, pitch, voiced, style, mask = inputs([12])
+    other = style.flip(1)
+    plain = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style).mels
+    swapped = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=other).mels
+    assert torch.equal(plain["source"], swapped["source"])
+    assert (plain["filter"] - swapped["filter"]).abs().max() > 1e-3
+
+
+def test_the_source_prior_hears_no_content_and_the_filter_prior_no_pitch():
+    model = tiny()
+    content, pitch, voiced, style, mask = inputs([12])
+    plain = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style).mels
+    new_content = model.priors(content.flip(1), pitch, voiced, mask, source_style=style, filter_style=style).mels
+    new_pitch = model.priors(content, pitch + 1, voiced, mask, source_style=style, filter_style=style).mels
+    assert torch.equal(plain["source"], new_content["source"]) and torch.equal(plain["filter"], new_pitch["filter"])
+    assert not torch.equal(plain["filter"], new_content["filter"]) and not torch.equal(plain["source"], new_pitch["source"])
+
+
+def test_untrained_denoisers_sample_the_gaussian_of_the_priors():
+    model = seeded(lambda: SourceFilterModel(tiny_speech_config(9)))
+    model.residual_std.fill_(0.3)
+    content, pitch, voiced, style, mask = (x.expand(200, *x.shape[1:]) for x in inputs([16]))
+    options, lengths = SamplingOptions(steps=30, temperature=1.0), [16] * 200
+    sample = render(model, (content, pitch, voiced, style, mask), options, list(range(200)), lengths)
+    priors = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style)
+    residual = sample - priors.mean.detach()
+    assert residual.mean().abs() < 3 * 0.3 / residual.numel() ** 0.5 * 1.1
+    assert residual.std() == pytest.approx(0.3, rel=0.02)
+
+
+def test_prior_sampling_gives_the_sum_of_the_priors():
+    model, data = tiny(), inputs([10])
+    content, pitch, voiced, style, mask = data
+    priors = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style)
+    expected = priors.mels["source"] + priors.mels["filter"]
+    torch.testing.assert_close(render(model, data, SamplingOptions(sampler="prior"), [0], [10]), expected)
+
+
+def test_zero_temperature_is_deterministic_and_seeds_hold():
+    model, data = tiny(), inputs([10])
+    cold = [render(model, data, SamplingOptions(temperature=0.0, steps=4), [seed], [10]) for seed in (1, 2)]
+    torch.testing.assert_close(cold[0], cold[1])
+    warm = [render(model, data, SamplingOptions(steps=4), [seed], [10]) for seed in (1, 1, 2)]
+    assert torch.equal(warm[0], warm[1]) and not torch.equal(warm[0], warm[2])
+
+
+def test_noise_of_an_utterance_does_not_depend_on_its_neighbours():
+    pair, single = UtteranceNoise([3, 4], [5, 9]), UtteranceNoise([4], [9])
+    for _ in range(2):
+        assert torch.equal(pair(torch.zeros(2, 8, 9))[1:], single(torch.zeros(1, 8, 9)))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"steps": 0}, {"steps": -1}, {"steps": True}, {"steps": 10**6}, {"temperature": -0.1}, {"temperature": float("nan")}]
+    + [{"sampler": "magic"}, {"grid": "cubic"}, {"start": 0.0}, {"start": 1.5}],
+)
+def test_sampling_options_out_of_range_name_themselves(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        SamplingOptions(**bad)
+
+
+def test_every_frame_belongs_to_the_phone_whose_time_it_is():
+    index, position = expand_durations(torch.tensor([[2, 0, 3], [1, 1, 0]]), 6)
+    assert index.tolist() == [[0, 0, 2, 2, 2, 2], [0, 1, 2, 2, 2, 2]]
+    assert position[0, :5].tolist() == [0, 1, 0, 1, 2]
+
+
+def test_speed_divides_the_whole_length_without_rounding_away_phones():
+    log_durations, mask = torch.log1p(torch.full((1, 40), 2.4)), torch.ones(1, 1, 40)
+    assert DurationPredictor.to_frames(log_durations, 1.0, mask).sum() == 96
+    assert DurationPredictor.to_frames(log_durations, 2.0, mask).sum() == 48
+    padded = DurationPredictor.to_frames(log_durations, 1.0, torch.cat((torch.ones(1, 1, 10), torch.zeros(1, 1, 30)), -1))
+    assert padded[0, 10:].sum() == 0 and padded.sum() == 24
+
+
+def test_parameter_counts_add_up():
+    model = tiny()
+    counts = parameter_counts(model)
+    assert counts["total"] == sum(p.numel() for p in model.parameters())
+    assert {"source", "filter", "denoiser source", "denoiser filter"} <= counts.keys()

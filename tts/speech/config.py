@@ -1,0 +1,86 @@
+"""Sizes and choices of the source-filter model; the presets in conf/ only override them."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tts.config import AudioConfig
+from tts.errors import ConfigError
+
+
+class DenoiserKind(str, Enum):
+    """`unet1d` (fast, mel bins as channels) or `unet2d` (the paper's, mel as an image)."""
+
+    unet1d = "unet1d"
+    unet2d = "unet2d"
+
+
+class DenoiserInputs(str, Enum):
+    """What a denoiser sees beside its state: `own` prior (the paper) or `all` priors and its attribute's embedding."""
+
+    own = "own"
+    all = "all"
+
+
+class ParametrizationKind(str, Enum):
+    """What the summed networks predict; see tts.diffusion.parametrization."""
+
+    eps = "eps"
+    v = "v"
+    preconditioned = "preconditioned"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderConfig:
+    """Phones to contextual phone vectors, and the predictors that stand on them."""
+
+    channels: int = 192
+    layers: int = 4
+    heads: int = 2
+    hidden: int = 384
+    kernel_size: int = 3
+    dropout: float = 0.1
+    predictor_channels: int = 192
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorConfig:
+    """One WaveNet prior decoder; the defaults are the paper's."""
+
+    channels: int = 128
+    layers: int = 8
+    kernel_size: int = 5
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserConfig:
+    """One score network an attribute."""
+
+    kind: DenoiserKind = DenoiserKind.unet1d
+    inputs: DenoiserInputs = DenoiserInputs.all
+    dim: int = 128  # width of unet2d
+    channels: tuple[int, ...] = (128, 192)  # widths of the levels of unet1d
+    parametrization: ParametrizationKind = ParametrizationKind.preconditioned
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechConfig:
+    """The source-filter model: text and pitch to two prior mels, and their denoisers."""
+
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    frontend: str = "espeak"
+    n_tokens: int = 0  # set from tokens.txt
+    content_dim: int = 128
+    style_dim: int = 256
+    style_hidden: int = 256
+    text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    beta_min: float = 0.05
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.beta_min <= self.beta_max:
+            raise ConfigError(f"model: need 0 < beta_min <= beta_max, found {self.beta_min} and {self.beta_max}.")
+        if self.frontend not in ("espeak", "characters"):
+            raise ConfigError(f"model.frontend: found {self.frontend!r}, expected espeak or characters.")

@@ -1,0 +1,52 @@
+"""The filter prior: content and style to the filter mel (the vocal tract)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tts.speech.config import PriorConfig
+from tts.speech.source import PriorDecoder
+
+
+class TextContent(nn.Module):
+    """Content C from text: phone vectors stretched by durations, refined by two convolutions, ReLU.
+
+    Each frame also knows where it stands in its phone: (n + 1/2) / d, its mirror image, and log d.
+    """
+
+    def __init__(self, text_dim: int, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.enter = nn.Conv1d(text_dim + 3, dim, 1)
+        self.refine = nn.ModuleList(nn.Conv1d(dim, dim, 5, padding=2) for _ in range(2))
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, phones: Tensor, durations: Tensor, mask: Tensor) -> Tensor:
+        """phones (B, D, L), durations (B, L) frames, mask (B, 1, T) -> C (B, dim, T)."""
+        index, position = expand_durations(durations, mask.shape[-1])
+        stretched = phones.gather(2, index.unsqueeze(1).expand(-1, phones.shape[1], -1))
+        length = durations.gather(1, index).clamp(min=1).float()
+        where = (position + 0.5) / length
+        h = self.enter(torch.cat((stretched, torch.stack((where, 1 - where, length.log()), dim=1)), dim=1)) * mask
+        for conv in self.refine:
+            h = (h + self.drop(F.gelu(conv(h)))) * mask
+        return F.relu(h) * mask
+
+
+def expand_durations(durations: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """Phone index and frame-within-phone of every frame, each (B, frames) int64.
+
+    Frame t belongs to the first phone whose cumulated duration exceeds t; frames past the end keep the last phone.
+    """
+    ends = durations.cumsum(1)
+    t = torch.arange(frames, device=durations.device).expand(len(durations), -1).contiguous()
+    index = torch.searchsorted(ends, t, right=True).clamp(max=durations.shape[1] - 1)
+    start = (ends - durations).gather(1, index)
+    return index, t - start
+
+
+class FilterPrior(nn.Module):
+    """mu_ftr = decoder(C, g)."""
+
+    def __init__(self, dim: int, n_mels: int, style_dim: int, config: PriorConfig) -> None:
+        super().__init__()
+        self.decode = PriorDecoder(dim, n_mels, style_dim, config)

@@ -1,0 +1,133 @@
+"""The source-filter model: text or audio content, pitch and style to two prior mels, and the diffusion between."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tts.diffusion import Composite, Parametrization, Schedule, Term, vp_linear
+from tts.errors import ModelError
+from tts.speech.config import DenoiserInputs, ParametrizationKind, SpeechConfig
+from tts.speech.denoisers import build_denoiser
+from tts.speech.filter import FilterPrior, TextContent
+from tts.speech.source import SourcePrior
+from tts.speech.style import StyleEncoder
+from tts.speech.text_encoder import DurationPredictor, PitchPredictor, TextEncoder
+
+ATTRIBUTES = ("source", "filter")
+
+
+@dataclass(frozen=True)
+class Priors:
+    """What the decoders know before any diffusion: per attribute a prior mel and the embedding it came from.
+
+    mels: attribute to (B, n_mels, T), normalised log-mel; their sum is the predicted mel.
+    embeddings: attribute to (B, E, T): pitch P for `source`, content C for `filter`.
+    """
+
+    mels: dict[str, Tensor]
+    embeddings: dict[str, Tensor]
+
+    @property
+    def mean(self) -> Tensor:
+        """mu = sum of the prior mels, (B, n_mels, T)."""
+        return torch.stack(list(self.mels.values())).sum(0)
+
+
+class SourceFilterModel(nn.Module):
+    """Networks of the speech side. Every method is a pure function of tensors; mels are normalised log-mels.
+
+    x0_hat comes from one composite (tts.diffusion): the Gaussian N(mu, s^2) of the priors, and one denoiser an attribute.
+    """
+
+    residual_std: Tensor
+
+    def __init__(self, config: SpeechConfig) -> None:
+        super().__init__()
+        self.config = config
+        n_mels, text = config.audio.n_mels, config.text
+        self.style = StyleEncoder(n_mels, config.style_hidden, config.style_dim)
+        self.text = TextEncoder(config.n_tokens, text)
+        self.duration = DurationPredictor(config.style_dim, text)
+        self.content = TextContent(text.channels, config.content_dim, text.dropout)
+        self.pitch = PitchPredictor(config.content_dim, config.style_dim, text)
+        self.source = SourcePrior(config.content_dim, n_mels, config.style_dim, config.prior)
+        self.filter = FilterPrior(config.content_dim, n_mels, config.style_dim, config.prior)
+        self.denoisers = nn.ModuleDict(
+            {
+                a: build_denoiser(n_mels, len(ATTRIBUTES), config.content_dim, config.style_dim, config.denoiser)
+                for a in ATTRIBUTES
+            }
+        )
+        self.register_buffer("residual_std", torch.full((n_mels, 1), 0.5))
+
+    @property
+    def schedule(self) -> Schedule:
+        """The variance-preserving schedule of the paper."""
+        return vp_linear(self.config.beta_min, self.config.beta_max)
+
+    @property
+    def parametrization(self) -> Parametrization:
+        """What the sum of denoisers stands for; `preconditioned` knows the residual spread s of the priors."""
+        kind = self.config.denoiser.parametrization
+        std = self.residual_std if kind == ParametrizationKind.preconditioned else 1.0
+        return Parametrization(kind.value, data_std=std)
+
+    def priors(
+        self, content: Tensor, pitch: Tensor, voiced: Tensor, mask: Tensor, *, source_style: Tensor, filter_style: Tensor
+    ) -> Priors:
+        """Both prior mels; different styles for the two attributes swap one of them.
+
+        Args:
+            content: C, (B, E, T).
+            pitch: z-scored log-F0, (B, T).
+            voiced: (B, T) in [0, 1].
+            mask: (B, 1, T).
+            source_style: g of the source decoder, (B, S).
+            filter_style: g of the filter decoder, (B, S).
+        """
+        embeddings = {"source": self.source.embed(pitch, voiced, mask), "filter": content}
+        mels = {
+            "source": self.source.decode(embeddings["source"], source_style, mask),
+            "filter": self.filter.decode(content, filter_style, mask),
+        }
+        return Priors(mels, embeddings)
+
+    def composite(self, priors: Priors, style: Tensor, mask: Tensor) -> Composite:
+        """The denoiser eps_hat(U, t) = base + sum over attributes of its network at U + (1 - alpha) mu_k (design equation).
+
+        With inputs `all` a network sees its state standardised, (U - alpha mu) / q, and every prior and its embedding;
+        with `own`, as in the paper, the state as it is and its own prior.
+        """
+        for name, mel in priors.mels.items():
+            if mel.shape[1] != self.config.audio.n_mels:
+                raise ModelError(
+                    f"the {name} prior has {mel.shape[1]} mel bands, this model makes {self.config.audio.n_mels} "
+                    f"({self.config.audio.sample_rate} Hz, hop {self.config.audio.hop_length}). Use priors of one model."
+                )
+        terms = [Term(self._network(a, priors, style, mask), mean=priors.mels[a]) for a in ATTRIBUTES]
+        preconditioned = self.config.denoiser.parametrization == ParametrizationKind.preconditioned
+        return Composite(self.schedule, terms, self.parametrization, mean=priors.mean if preconditioned else None)
+
+    def _network(self, attribute: str, priors: Priors, style: Tensor, mask: Tensor):
+        denoiser, own, mean = self.denoisers[attribute], priors.mels[attribute], priors.mean
+        if self.config.denoiser.inputs == DenoiserInputs.own:
+            return lambda x, t: denoiser(x * mask, t, [own], None, style, mask)
+        schedule, std = self.schedule, self.residual_std
+
+        def network(x: Tensor, t: Tensor) -> Tensor:
+            alpha, sigma = (f(t.double()).to(x.dtype)[:, None, None] for f in (schedule.alpha, schedule.sigma))
+            spread = torch.sqrt((alpha * std).square() + sigma.square())
+            residual = (x - (1 - alpha) * own - alpha * mean) / spread
+            return denoiser(residual * mask, t, list(priors.mels.values()), priors.embeddings[attribute], style, mask)
+
+        return network
+
+
+def parameter_counts(model: nn.Module) -> dict[str, int]:
+    """Parameters by part: the direct children of `model`, with the denoisers one by one, and the total."""
+    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children() if name != "denoisers"}
+    for name, part in getattr(model, "denoisers", nn.ModuleDict()).items():
+        counts[f"denoiser {name}"] = sum(p.numel() for p in part.parameters())
+    counts["total"] = sum(counts.values())
+    return counts

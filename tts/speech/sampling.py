@@ -1,0 +1,92 @@
+"""From priors to a mel: the options of sampling, and noise that belongs to each utterance."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tts.diffusion import SAMPLERS, initial_state, sample, time_grid
+from tts.speech.config import ParametrizationKind
+from tts.speech.model import Priors, SourceFilterModel
+
+PRIOR_ONLY = "prior"
+MAX_STEPS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """How the reverse diffusion is run; `sampler="prior"` returns the sum of the prior mels without any diffusion.
+
+    Args:
+        sampler: "dpmpp_2m", "ddim", "heun", "ancestral", "euler_maruyama" or "prior".
+        steps: network evaluations (half of them for heun), 1 to 1000.
+        grid: "uniform", "quadratic" or "log_snr".
+        temperature: scale of the noise, 0 to 2.
+        start: time to start at, in (0, 1]; below 1 the state starts from the Gaussian of the priors at that time.
+
+    Raises:
+        ValueError: naming the option and its range.
+    """
+
+    sampler: str = "dpmpp_2m"
+    steps: int = 8
+    grid: str = "quadratic"
+    temperature: float = 0.8
+    start: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in (*SAMPLERS, PRIOR_ONLY):
+            raise ValueError(f"unknown sampler {self.sampler!r}. Known: {', '.join(SAMPLERS)}, {PRIOR_ONLY}.")
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or not 1 <= self.steps <= MAX_STEPS:
+            raise ValueError(f"steps must be a whole number from 1 to {MAX_STEPS}, found {self.steps!r}.")
+        if self.grid not in ("uniform", "quadratic", "log_snr"):
+            raise ValueError(f"grid must be uniform, quadratic or log_snr, found {self.grid!r}.")
+        if not 0 <= self.temperature <= 2:
+            raise ValueError(f"temperature must be from 0 to 2, found {self.temperature!r}.")
+        if not 0 < self.start <= 1:
+            raise ValueError(f"start must be above 0 and at most 1, found {self.start!r}.")
+
+
+class UtteranceNoise:
+    """Standard normal noise in which every utterance has its own stream, so that a batch equals its singles.
+
+    Drawn on the CPU in float32, frame by frame, whatever the device: a seed means the same everywhere.
+    """
+
+    def __init__(self, seeds: list[int], lengths: list[int]) -> None:
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.lengths = lengths
+
+    def __call__(self, like: Tensor) -> Tensor:
+        """Noise of the shape (B, n_mels, T) of `like`, zero on padding."""
+        noise = torch.zeros(like.shape)
+        for i, (generator, length) in enumerate(zip(self.generators, self.lengths, strict=True)):
+            noise[i, :, :length] = torch.randn(length, like.shape[1], generator=generator).T
+        return noise.to(like)
+
+
+def sample_mel(
+    model: SourceFilterModel, priors: Priors, style: Tensor, mask: Tensor, options: SamplingOptions, noise: UtteranceNoise
+) -> Tensor:
+    """A normalised log-mel (B, n_mels, T) drawn from the model given its priors.
+
+    Args:
+        model: in eval mode.
+        priors: from `model.priors`.
+        style: g the denoisers see, (B, S).
+        mask: (B, 1, T).
+        options: sampler, steps, grid, temperature, start.
+        noise: one stream an utterance.
+    """
+    if options.sampler == PRIOR_ONLY:
+        return priors.mean * mask
+    composite, schedule = model.composite(priors, style, mask), model.schedule
+    times = time_grid(schedule, options.steps, options.grid, start=options.start)
+    preconditioned = model.config.denoiser.parametrization == ParametrizationKind.preconditioned
+    spread = model.residual_std if preconditioned else 0.0
+    u = initial_state(
+        schedule, times[0], noise(priors.mean), mean=priors.mean, data_std=spread, temperature=options.temperature
+    )
+    return sample(
+        composite, u, schedule, times, sampler=options.sampler, noise=noise, temperature=options.temperature, mask=mask
+    )
