@@ -1,0 +1,217 @@
+"""Training of the source-filter model: exact resume, bad steps, learning rates, two processes."""
+
+import logging
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tts.config import to_dict
+from tts.data.files import write_json
+from tts.errors import ConfigError, ModelError
+from tts.testing import make_features, tiny_speech_config
+from tts.training.average import average_checkpoints
+from tts.training.config import OptimizerConfig, TrainConfig
+from tts.training.presets import load_train_config
+from tts.training.run import LAST, train
+from tts.training.speech import SpeechTask, learning_rate
+
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "features"
+    make_features(folder, n=6, seconds=0.8, speakers=("ada", "bob"))
+    return folder
+
+
+def tiny_config(**changes):
+    values = {
+        "model": tiny_speech_config(),
+        "optimizer": OptimizerConfig(warmup=2),
+        "steps": 8,
+        "prior_steps": 4,
+        "max_frames": 150,
+        "checkpoint_every": 2,
+        "figures_every": 1000,
+        "log_every": 1,
+        "threads": 1,
+        "precision": "fp32",
+    }
+    return TrainConfig(**(values | changes))
+
+
+def checkpoint_of(folder):
+    return torch.load(folder / "checkpoints" / LAST, weights_only=True)
+
+
+def assert_same_state(first, second):
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "times", "bad_steps", "global_step"):
+        flat_a, flat_b = flatten(first[part]), flatten(second[part])
+        assert flat_a.keys() == flat_b.keys()
+        for key, value in flat_a.items():
+            same = torch.equal(value, flat_b[key]) if isinstance(value, torch.Tensor) else value == flat_b[key]
+            both_nan = isinstance(value, torch.Tensor) and torch.equal(value.isnan(), flat_b[key].isnan())
+            assert same or (both_nan and torch.equal(value.nan_to_num(), flat_b[key].nan_to_num())), (part, key)
+
+
+def flatten(value, prefix=""):
+    if isinstance(value, dict):
+        return {k: v for name, item in value.items() for k, v in flatten(item, f"{prefix}/{name}").items()}
+    if isinstance(value, list | tuple):
+        return {k: v for i, item in enumerate(value) for k, v in flatten(item, f"{prefix}/{i}").items()}
+    return {prefix: value}
+
+
+RUNNER = """
+import sys, logging
+from pathlib import Path
+from tts.config import from_dict
+from tts.data.files import read_json
+from tts.training.config import TrainConfig
+from tts.training.run import train
+if __name__ == "__main__":
+    train(from_dict(TrainConfig, read_json(Path(sys.argv[1]))), Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
+def start(config, features, exp, folder):
+    (folder / "runner.py").write_text(RUNNER)
+    write_json(folder / "config.json", to_dict(config))
+    command = [sys.executable, str(folder / "runner.py"), str(folder / "config.json"), str(features), str(exp)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("freeze", [True, False])
+def test_a_killed_run_ends_with_the_weights_of_one_never_killed(features, tmp_path, freeze):
+    config = tiny_config(freeze_priors=freeze, steps=14, prior_steps=5)
+    train(config, features, tmp_path / "whole")
+    process = start(config, features, tmp_path / "killed", tmp_path)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed" / "checkpoints" / "step-0000006.ckpt").exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.stdout.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stopped_at = checkpoint_of(tmp_path / "killed")["global_step"]
+    train(config, features, tmp_path / "killed")
+    assert stopped_at <= 14
+    assert_same_state(checkpoint_of(tmp_path / "whole"), checkpoint_of(tmp_path / "killed"))
+
+
+@pytest.mark.parametrize("stop", [2, 4, 6])
+def test_a_run_stopped_between_checkpoints_repeats_its_steps(features, tmp_path, stop):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(tiny_config(), features, whole)
+    first = train(tiny_config(steps=8), features, parts)
+    for path in (parts / "checkpoints").glob("step-*.ckpt"):
+        if int(path.stem.removeprefix("step-")) > stop:
+            path.unlink()
+    first.write_bytes((parts / "checkpoints" / f"step-{stop:07d}.ckpt").read_bytes())
+    train(tiny_config(), features, parts)
+    assert_same_state(checkpoint_of(whole), checkpoint_of(parts))
+
+
+def test_a_run_with_another_model_is_refused_with_the_difference(features, tmp_path):
+    train(tiny_config(steps=2, prior_steps=2), features, tmp_path)
+    with pytest.raises(ModelError, match=r"seed: 0 -> 1"):
+        train(tiny_config(steps=2, prior_steps=2, seed=1), features, tmp_path)
+    with pytest.raises(ModelError, match="holds a run already"):
+        train(tiny_config(steps=2, prior_steps=2), features, tmp_path, resume="never")
+
+
+def test_the_phases_train_what_they_say(features, tmp_path):
+    train(tiny_config(keep=10), features, tmp_path)
+    paths = sorted((tmp_path / "checkpoints").glob("step-*.ckpt"))
+    states = [torch.load(p, weights_only=True)["state_dict"] for p in paths]
+    priors = [n for n in states[0] if n.startswith("model.") and "denoisers" not in n and "residual" not in n]
+    denoisers = [n for n in states[0] if n.startswith("model.denoisers")]
+
+    def moved(names, a, b):
+        return any(not torch.equal(a[n], b[n]) for n in names)
+
+    assert moved(priors, states[0], states[1]) and not moved(denoisers, states[0], states[1])  # steps 2 to 4
+    assert not moved(priors, states[2], states[3]) and moved(denoisers, states[2], states[3])  # steps 6 to 8
+
+
+def test_averaging_is_the_mean_of_the_moving_averages(features, tmp_path):
+    train(tiny_config(keep=10), features, tmp_path)
+    loaded = average_checkpoints(tmp_path, 2)
+    states = [torch.load(tmp_path / "checkpoints" / f"step-000000{n}.ckpt", weights_only=True)["state_dict"] for n in (6, 8)]
+    name = "denoisers.source.net.stem.weight"
+    expected = torch.stack([s[f"ema.{name}"] for s in states]).mean(0)
+    torch.testing.assert_close(loaded.model.state_dict()[name], expected)
+    assert set(loaded.speakers) == {"ada", "bob"}
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_too_many_end_the_run(features, tmp_path, monkeypatch):
+    original = SpeechTask.training_step
+
+    def poisoned(broken):
+        def step(self, batch, index):
+            loss = original(self, batch, index)
+            return loss * math.nan if self.global_step in broken else loss
+
+        return step
+
+    monkeypatch.setattr(SpeechTask, "training_step", poisoned({1}))
+    train(tiny_config(steps=4, prior_steps=4), features, tmp_path / "one")
+    state = checkpoint_of(tmp_path / "one")
+    assert all(torch.isfinite(v).all() for v in state["state_dict"].values())
+    assert state["bad_steps"] == 0
+    monkeypatch.setattr(SpeechTask, "training_step", poisoned(range(100)))
+    with pytest.raises(ModelError, match="3 steps in a row had no finite gradient"):
+        train(tiny_config(steps=8, prior_steps=8, max_bad_steps=3), features, tmp_path / "many")
+
+
+def test_the_learning_rate_warms_up_and_decays_in_each_phase():
+    config = tiny_config(steps=200, prior_steps=100, optimizer=OptimizerConfig(warmup=10, final_lr=0.1))
+    rates = [learning_rate(n, config) for n in range(200)]
+    assert rates[0] == pytest.approx(0.1) and rates[100] == pytest.approx(0.1)
+    assert max(rates[:100]) == max(rates[100:]) and rates[99] == pytest.approx(0.1, abs=0.01)
+
+
+def test_losses_fall_on_the_synthetic_corpus(features, tmp_path):
+    config = tiny_config(steps=60, prior_steps=60, checkpoint_every=60, figures_every=60)
+    train(config, features, tmp_path)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    prior = [e.value for e in events.Scalars("loss/prior")]
+    assert sum(prior[-5:]) < 0.8 * sum(prior[:5])
+    assert (tmp_path / "images" / "step-0000060.png").stat().st_size > 1000
+
+
+@pytest.mark.timeout(240)
+def test_two_processes_give_the_gradients_of_one(features, tmp_path):
+    script = Path(__file__).with_name("ddp_gradients.py")
+    run = subprocess.run([sys.executable, str(script), str(features)], capture_output=True, text=True, timeout=200)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "largest difference" in run.stdout
+
+
+@pytest.mark.parametrize("name", ["mini", "small", "base"])
+def test_every_preset_composes(name):
+    config = load_train_config(name, ["steps=20", "prior_steps=10"])
+    assert (config.steps, config.prior_steps) == (20, 10)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"), [("modle.x=1", "modle"), ("model.prior.layers=a", "Integer"), ("threads=0", "threads"), ("steps=", "Integer")]
+)
+def test_wrong_overrides_are_refused(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_train_config("mini", [override])
+
+
+def test_an_unknown_preset_lists_the_known_ones():
+    with pytest.raises(ConfigError, match="base, mini, small"):
+        load_train_config("huge")

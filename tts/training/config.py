@@ -1,0 +1,79 @@
+"""What a training run needs beside the model; presets in conf/ override it, `glottis train key=value` overrides those."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tts.errors import ConfigError
+from tts.speech.config import SpeechConfig
+
+
+class Precision(str, Enum):
+    """`auto` is bf16 where the hardware has it and fp32 elsewhere."""
+
+    auto = "auto"
+    bf16 = "bf16"
+    fp32 = "fp32"
+
+
+@dataclass(kw_only=True)
+class LossWeights:
+    """Weights of the summed loss."""
+
+    prior: float = 1.0  # L1 of mu_src + mu_ftr against the mel
+    duration: float = 0.3
+    pitch: float = 0.3
+    voicing: float = 0.3
+    gauge: float = 0.01  # keeps energy in the filter prior
+    diffusion: float = 1.0
+
+
+@dataclass(kw_only=True)
+class OptimizerConfig:
+    """AdamW with linear warm-up and cosine decay, once for the priors and once for the denoisers."""
+
+    lr: float = 1e-3
+    final_lr: float = 0.02  # of lr, at the end of each phase
+    beta1: float = 0.9
+    beta2: float = 0.99
+    weight_decay: float = 0.01
+    warmup: int = 200  # steps
+    clip: float = 1.0  # global gradient norm
+    ema_decay: float = 0.999
+
+
+@dataclass(kw_only=True)
+class TrainConfig:
+    """One training run. Steps 0 to `prior_steps` train the priors alone; the rest trains the denoisers.
+
+    With `freeze_priors` the denoisers stand on priors that no longer move (what a small machine wants); without, all
+    train together, as in the paper.
+    """
+
+    model: SpeechConfig = field(default_factory=SpeechConfig)
+    weights: LossWeights = field(default_factory=LossWeights)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    steps: int = 10000
+    prior_steps: int = 4000
+    freeze_priors: bool = True
+    max_frames: int = 4000  # mel frames in a batch
+    max_batch: int = 32
+    reference_probability: float = 0.5  # style from another utterance of the speaker
+    segment_frames: int = 0  # crop for the denoisers; 0 = whole utterances
+    checkpoint_every: int = 500  # steps
+    keep: int = 5  # checkpoints kept for averaging
+    figures_every: int = 1000
+    log_every: int = 20
+    precision: Precision = Precision.auto
+    devices: int = 0  # CUDA devices; 0 = CPU
+    cpu_processes: int = 1  # DDP over gloo when above 1
+    threads: int = 2
+    workers: int = 0  # processes that read data; 0 = this one
+    max_bad_steps: int = 10  # consecutive non-finite steps before the run stops
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.prior_steps <= self.steps:
+            raise ConfigError(f"train: need 0 < prior_steps <= steps, found {self.prior_steps} and {self.steps}.")
+        for name in ("max_frames", "max_batch", "checkpoint_every", "keep", "figures_every", "log_every", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"train.{name}: found {getattr(self, name)}, expected 1 or more.")

@@ -1,0 +1,151 @@
+"""One training run: data, trainer, checkpoints, resume."""
+
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from tts.config import from_dict, to_dict
+from tts.data.batching import LengthBucketSampler
+from tts.data.dataset import UtteranceDataset, collate
+from tts.data.files import read_json, write_json
+from tts.data.manifest import read_audio_config
+from tts.data.statistics import STATISTICS, TOKENS, Statistics
+from tts.device import check_gpu_count, resolve_device, resolve_precision
+from tts.errors import ModelError
+from tts.text.tokens import Tokens
+from tts.training.callbacks import FigureCallback
+from tts.training.config import TrainConfig
+from tts.training.speech import SpeechTask
+
+logger = logging.getLogger(__name__)
+
+CONFIG = "config.json"
+CHECKPOINTS = "checkpoints"
+LAST = "last.ckpt"
+RUN = "run.json"
+MODEL_KEYS = ("model", "seed", "prior_steps", "freeze_priors", "max_frames", "max_batch", "weights")
+
+
+def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = None, resume: str = "auto") -> Path:
+    """Train in `exp` on a features folder until `config.steps`; the path of the last checkpoint.
+
+    With resume "auto" a run that was stopped, even killed, goes on from its last checkpoint and ends with the weights of a
+    run never stopped; with "never" an existing run is refused.
+
+    Raises:
+        ModelError: if `exp` holds a run with another model or data order, or one at all and resume is "never".
+        DataError: if the features folder is not complete.
+    """
+    check_gpu_count(config.devices)
+    torch.set_num_threads(config.threads)
+    tokens, statistics = Tokens.load(features / TOKENS), Statistics.load(features / STATISTICS)
+    config = from_dict(TrainConfig, _with_data(config, features, len(tokens)))
+    checkpoint = _checkpoint_to_resume(config, exp, resume)
+    _describe_run(config, features, exp)
+    dataset = UtteranceDataset(features, tokens, statistics, seed=config.seed)
+    dev_set = UtteranceDataset(dev, tokens, statistics) if dev is not None else dataset
+    trainer = make_trainer(config, exp, FigureCallback(dev_set, statistics, config))
+    sampler = LengthBucketSampler(
+        dataset.lengths,
+        max_frames=config.max_frames,
+        max_batch_size=config.max_batch,
+        seed=config.seed,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+    )
+    if checkpoint is not None:
+        step = torch.load(checkpoint, weights_only=True, mmap=True)["global_step"]  # noqa: TID251  our own run
+        sampler.set_epoch(step // len(sampler))
+        sampler.skip(step % len(sampler))
+    loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=config.workers)
+    trainer.fit(SpeechTask(config), loader, ckpt_path=checkpoint, weights_only=True)
+    return exp / CHECKPOINTS / LAST
+
+
+def make_trainer(config: TrainConfig, exp: Path, figures: L.Callback) -> L.Trainer:
+    """The Lightning trainer of a run: device, precision, checkpoints, TensorBoard."""
+    on_gpu = config.devices > 0
+    device = resolve_device("cuda" if on_gpu else "cpu")
+    bf16 = resolve_precision(config.precision.value, device) == torch.bfloat16
+    n_devices = config.devices if on_gpu else config.cpu_processes
+    checkpoints = ModelCheckpoint(
+        exp / CHECKPOINTS,
+        filename="step-{step:07d}",
+        auto_insert_metric_name=False,
+        monitor="step",
+        mode="max",
+        save_top_k=config.keep,
+        save_last=True,
+        every_n_train_steps=config.checkpoint_every,
+        save_on_train_epoch_end=False,
+    )
+    return L.Trainer(
+        default_root_dir=exp,
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=n_devices,
+        strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
+        precision="bf16-mixed" if bf16 else "32-true",
+        max_steps=config.steps,
+        max_epochs=-1,
+        gradient_clip_val=config.optimizer.clip,
+        use_distributed_sampler=False,
+        callbacks=[checkpoints, figures, TQDMProgressBar(refresh_rate=config.log_every)],
+        logger=TensorBoardLogger(exp, name="tensorboard", version=""),
+        log_every_n_steps=config.log_every,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _with_data(config: TrainConfig, features: Path, n_tokens: int) -> dict[str, Any]:
+    values = to_dict(config)
+    values["model"]["n_tokens"] = n_tokens
+    values["model"]["audio"] = to_dict(read_audio_config(features))
+    return values
+
+
+def _checkpoint_to_resume(config: TrainConfig, exp: Path, resume: str) -> Path | None:
+    """The last checkpoint of the run in `exp`, whose configuration must be this one; or nothing."""
+    path, last = exp / CONFIG, exp / CHECKPOINTS / LAST
+    if path.exists():
+        if resume == "never":
+            raise ModelError(f"{exp} holds a run already. Give another --exp, or --resume auto to go on with it.")
+        old, new = read_json(path), to_dict(config)
+        changed = [f"{k}: {_short(old.get(k), new[k])}" for k in MODEL_KEYS if old.get(k) != new[k]]
+        if changed:
+            raise ModelError(
+                f"{exp} holds a run with another configuration; it was not touched. Differing: {'; '.join(changed)}. "
+                "Give another --exp, or the old configuration."
+            )
+        for key in new.keys() - set(MODEL_KEYS):
+            if old.get(key) != new[key]:
+                logger.warning("resuming with another %s: %s", key, _short(old.get(key), new[key]))
+    elif last.exists():
+        raise ModelError(f"{exp} has checkpoints but no {CONFIG}; it is not a run of this version. Give another --exp.")
+    return last if last.exists() else None
+
+
+def _describe_run(config: TrainConfig, features: Path, exp: Path) -> None:
+    """Leave in `exp` what later stages need: configuration, tokens, statistics, where the features lie."""
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        exp.mkdir(parents=True, exist_ok=True)
+        write_json(exp / CONFIG, to_dict(config))
+        write_json(exp / RUN, {"features": str(features.resolve())})
+        for name in (TOKENS, STATISTICS):
+            shutil.copyfile(features / name, exp / name)
+
+
+def _short(old: Any, new: Any) -> str:
+    """Only the differing part of two nested values, as "old -> new"."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return "; ".join(f"{k}: {_short(old.get(k), new.get(k))}" for k in new if old.get(k) != new.get(k))
+    return f"{json.dumps(old)} -> {json.dumps(new)}"
