@@ -1,0 +1,116 @@
+"""The model folder: config.json, model.safetensors, tokens.txt, statistics.safetensors, speakers.safetensors, README.md."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tts.config import from_dict, to_dict
+from tts.data.files import read_json, write_json
+from tts.data.statistics import STATISTICS, TOKENS, Statistics
+from tts.errors import ConfigError, DataError, ModelError, TextError
+from tts.nets.weights import load_weights
+from tts.speech.config import SpeechConfig
+from tts.speech.model import SourceFilterModel
+from tts.speech.sampling import SamplingOptions
+from tts.text.tokens import Tokens
+
+CONFIG, WEIGHTS, SPEAKERS, CARD = "config.json", "model.safetensors", "speakers.safetensors", "README.md"
+KIND, VERSION = "source_filter", 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderConfig:
+    """What config.json holds; `kind` and `version` choose the reader, nothing in it names code."""
+
+    kind: str
+    version: int
+    model: SpeechConfig
+    sampling: SamplingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A model with all it needs to speak.
+
+    model: in eval mode, on the CPU.
+    speakers: mean style (style_dim,) by name.
+    sampling: the options it was shipped with.
+    """
+
+    model: SourceFilterModel
+    tokens: Tokens
+    statistics: Statistics
+    speakers: dict[str, Tensor]
+    sampling: SamplingOptions
+
+
+def save_model_folder(folder: Path, loaded: LoadedModel, card: str) -> None:
+    """Write a model folder; it appears whole or not at all, and takes the place of an older model folder.
+
+    Raises:
+        ModelError: if `folder` exists and is no model folder.
+    """
+    if folder.exists() and not (folder / CONFIG).exists() and any(folder.iterdir()):
+        raise ModelError(f"{folder}: there is something else here, nothing was written. Give a new folder.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.part")
+    part.mkdir()
+    try:
+        config = FolderConfig(kind=KIND, version=VERSION, model=loaded.model.config, sampling=loaded.sampling)
+        write_json(part / CONFIG, to_dict(config))
+        save_file({k: v.contiguous() for k, v in loaded.model.state_dict().items()}, part / WEIGHTS)
+        save_file({name: style.contiguous() for name, style in loaded.speakers.items()}, part / SPEAKERS)
+        loaded.tokens.save(part / TOKENS)
+        loaded.statistics.save(part / STATISTICS)
+        (part / CARD).write_text(card, encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def load_model_folder(folder: Path) -> LoadedModel:
+    """The model in a folder, checked before anything is computed.
+
+    Raises:
+        ModelError: if a file is missing, or its content is not what the others say; nothing is loaded in part.
+    """
+    if not (folder / CONFIG).is_file():
+        raise ModelError(f"{folder}: no model folder, there is no {CONFIG}. Give the folder that `glottis pack` wrote.")
+    try:
+        values = read_json(folder / CONFIG)
+        found = (values.get("kind"), values.get("version")) if isinstance(values, dict) else type(values).__name__
+        if found != (KIND, VERSION):
+            raise ModelError(f"{folder / CONFIG}: found kind and version {found}, expected {(KIND, VERSION)}.")
+        config = from_dict(FolderConfig, values)
+        tokens = Tokens.load(folder / TOKENS)
+        statistics = Statistics.load(folder / STATISTICS)
+    except (ConfigError, DataError, TextError, ValueError) as err:
+        raise ModelError(f"{folder}: {err}") from err
+    if len(tokens) != config.model.n_tokens:
+        raise ModelError(f"{folder}: {TOKENS} has {len(tokens)} symbols, {CONFIG} says {config.model.n_tokens}. Copy it again.")
+    with torch.device("meta"):
+        model = SourceFilterModel(config.model)
+    load_weights(model, folder / WEIGHTS)
+    speakers = _load_speakers(folder / SPEAKERS, config.model.style_dim)
+    return LoadedModel(model=model.eval(), tokens=tokens, statistics=statistics, speakers=speakers, sampling=config.sampling)
+
+
+def _load_speakers(path: Path, style_dim: int) -> dict[str, Tensor]:
+    try:
+        styles = load_file(path)
+    except (OSError, SafetensorError) as err:
+        raise ModelError(f"{path}: cannot be read ({err}). Copy the model folder again.") from err
+    wrong = [name for name, style in styles.items() if style.shape != (style_dim,)]
+    if wrong or not styles:
+        raise ModelError(
+            f"{path}: expected one style of {style_dim} numbers a speaker, wrong for {wrong or 'all: none there'}."
+        )
+    return styles
