@@ -1,0 +1,1 @@
+"""Corpora, data directories, features, batches, archives and downloads."""

@@ -1,0 +1,193 @@
+"""Utterances of a features folder as tensors, and their batches."""
+
+import dataclasses
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+from tts.audio.pitch import normalize_f0
+from tts.data.batching import Draw
+from tts.data.feature_file import read_features
+from tts.data.files import some
+from tts.data.manifest import read_manifest
+from tts.data.statistics import Statistics
+from tts.errors import DataError
+from tts.text.tokens import PAD_ID, Tokens
+
+DURATIONS = "durations.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One utterance with a reference: the mel of another utterance of its speaker (its own, if there is no other)."""
+
+    id: str
+    tokens: Tensor  # (L,) int64; L = 0 where there is no text
+    durations: Tensor | None  # (L,) int64 mel frames; None before alignment
+    mel: Tensor  # (n_mels, T), normalised
+    pitch: Tensor  # (T,) z of ln F0, interpolated through unvoiced gaps
+    voiced: Tensor  # (T,) bool
+    speaker: str
+    reference: Tensor  # (n_mels, R), normalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Utterances padded at the end: tokens with the padding id, everything else with 0 (of a mel: its mean)."""
+
+    ids: list[str]
+    tokens: Tensor  # (B, L) int64
+    token_lengths: Tensor  # (B,) int64
+    durations: Tensor | None  # (B, L) int64; None before alignment
+    mel: Tensor  # (B, n_mels, T), (log-mel - mel_mean) / mel_std
+    mel_lengths: Tensor  # (B,) int64
+    pitch: Tensor  # (B, T) float32
+    voiced: Tensor  # (B, T) bool
+    speakers: list[str]
+    reference: Tensor  # (B, n_mels, R), normalised as mel
+    reference_lengths: Tensor  # (B,) int64
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The batch with its tensors on `device`."""
+        moved: dict[str, Any] = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **moved)
+
+
+class UtteranceDataset(Dataset[Item]):
+    """The utterances of a features folder, read from disk when asked for.
+
+    Asked with `Draw(row, epoch)`, or a row's number for epoch 0. The reference is drawn from (seed, epoch, row), so it is
+    the same in whichever process and order the item is read.
+
+    Args:
+        folder: with `manifest.jsonl` and `features/`; phone durations are taken from `durations.safetensors` if it is there.
+        tokens: the token table of the training set.
+        statistics: of the training set.
+        seed: of the references.
+
+    Raises:
+        DataError: if the manifest is empty, or durations lack an utterance.
+        SpeakerError: if the statistics lack a speaker.
+    """
+
+    def __init__(self, folder: Path, tokens: Tokens, statistics: Statistics, *, seed: int = 0) -> None:
+        self.folder, self.tokens, self.statistics, self.seed = folder, tokens, statistics, seed
+        self.rows = read_manifest(folder)
+        if not self.rows:
+            raise DataError(f"{folder}: the manifest lists no utterance. Check what the filter dropped.")
+        self.durations = read_durations(folder)
+        if self.durations is not None:
+            missing = [row.id for row in self.rows if row.id not in self.durations]
+            if missing:
+                raise DataError(f"{folder / DURATIONS}: no durations for {some(missing)}. Run the alignment stage again.")
+        self._of_speaker: defaultdict[str, list[int]] = defaultdict(list)
+        for index, row in enumerate(self.rows):
+            statistics.of_speaker(row.speaker)
+            self._of_speaker[row.speaker].append(index)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Mel frames of every utterance."""
+        return [row.frames for row in self.rows]
+
+    def __getitem__(self, draw: Draw | int) -> Item:
+        """One utterance and its reference.
+
+        Raises:
+            DataError: if the features are incomplete, or durations do not fit the phones and the mel.
+        """
+        index, epoch = draw if isinstance(draw, tuple) else Draw(draw)
+        row = self.rows[index]
+        mel, f0 = read_features(self.folder, row.id)
+        z, voiced = normalize_f0(f0.numpy(), self.statistics.of_speaker(row.speaker))
+        reference, _ = read_features(self.folder, self.rows[self._reference(index, epoch)].id)
+        tokens = torch.tensor(self.tokens.encode(row.phones) if row.phones else [], dtype=torch.int64)
+        return Item(
+            id=row.id,
+            tokens=tokens,
+            durations=self._checked_durations(row.id, len(tokens), mel.shape[1]),
+            mel=self._normalize(mel),
+            pitch=torch.from_numpy(z),
+            voiced=torch.from_numpy(voiced),
+            speaker=row.speaker,
+            reference=self._normalize(reference),
+        )
+
+    def _normalize(self, mel: Tensor) -> Tensor:
+        return (mel - self.statistics.mel_mean) / self.statistics.mel_std
+
+    def _reference(self, index: int, epoch: int) -> int:
+        """Another utterance of the same speaker, uniformly; `index` itself when it is the only one."""
+        others = self._of_speaker[self.rows[index].speaker]
+        if len(others) == 1:
+            return index
+        generator = torch.Generator().manual_seed(hash((self.seed, epoch, index)) % 2**63)
+        chosen = others[int(torch.randint(len(others) - 1, (), generator=generator))]
+        return others[-1] if chosen == index else chosen
+
+    def _checked_durations(self, utterance_id: str, n_tokens: int, frames: int) -> Tensor | None:
+        if self.durations is None:
+            return None
+        durations = self.durations[utterance_id].long()
+        if durations.shape != (n_tokens,) or int(durations.sum()) != frames:
+            raise DataError(
+                f"{self.folder / DURATIONS}: {utterance_id} has {durations.numel()} durations of {int(durations.sum())} frames "
+                f"in all, its features {n_tokens} tokens and {frames} frames. Run the alignment stage again."
+            )
+        return durations
+
+
+def read_durations(folder: Path) -> dict[str, Tensor] | None:
+    """Mel frames of every phone, (L,) int32 by utterance id; None where alignment has not written them yet.
+
+    Raises:
+        DataError: if the file is not complete.
+    """
+    path = folder / DURATIONS
+    if not path.exists():
+        return None
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as err:
+        raise DataError(f"{path}: not a complete durations file ({err}). Run the alignment stage again.") from err
+
+
+def collate(items: list[Item]) -> Batch:
+    """The batch of some items, padded at the end to the longest of each kind."""
+    durations = [item.durations for item in items if item.durations is not None]
+    return Batch(
+        ids=[item.id for item in items],
+        tokens=_pad([item.tokens for item in items], PAD_ID),
+        token_lengths=_lengths([item.tokens for item in items]),
+        durations=_pad(durations) if len(durations) == len(items) else None,
+        mel=_pad_frames([item.mel for item in items]),
+        mel_lengths=_lengths([item.mel for item in items]),
+        pitch=_pad([item.pitch for item in items]),
+        voiced=_pad([item.voiced for item in items]),
+        speakers=[item.speaker for item in items],
+        reference=_pad_frames([item.reference for item in items]),
+        reference_lengths=_lengths([item.reference for item in items]),
+    )
+
+
+def _lengths(tensors: list[Tensor]) -> Tensor:
+    return torch.tensor([tensor.shape[-1] for tensor in tensors], dtype=torch.int64)
+
+
+def _pad(vectors: list[Tensor], value: int = 0) -> Tensor:
+    return pad_sequence(vectors, batch_first=True, padding_value=value)
+
+
+def _pad_frames(mels: list[Tensor]) -> Tensor:
+    return pad_sequence([mel.T for mel in mels], batch_first=True).transpose(1, 2).contiguous()  # (B, n_mels, T)
