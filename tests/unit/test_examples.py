@@ -1,0 +1,56 @@
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.image import imread
+
+from tts.testing import make_model_folder
+
+EXAMPLES = Path(__file__).parents[2] / "egs"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_model_folder(tmp_path_factory.mktemp("examples") / "model")
+
+
+def run(name, *words, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_a_text_is_spoken_and_its_priors_are_drawn(model, tmp_path, monkeypatch, capsys):
+    run("synthesize.py", "--model", model, "--text", "No.", "--out", tmp_path / "no.wav", "--steps", 1, monkeypatch=monkeypatch)
+    wav, rate = soundfile.read(tmp_path / "no.wav")
+    assert rate == 16000
+    assert len(wav) % 256 == 0
+    assert np.abs(wav).max() > 0
+    assert imread(tmp_path / "no.png").shape[:2] == (1200, 1200)
+    assert f"{len(wav) / rate:.2f} s of speech" in capsys.readouterr().out
+
+
+def test_a_long_text_is_streamed_sentence_by_sentence(model, tmp_path, monkeypatch, capsys):
+    text, out = tmp_path / "long.txt", tmp_path / "long.flac"
+    text.write_text("One is here. Two are there.\n\n---\n\nThree.", encoding="utf-8")
+    run("stream_long_text.py", "--model", model, "--text-file", text, "--out", out, monkeypatch=monkeypatch)
+    printed = capsys.readouterr().out
+    assert [f"sentence {n}:" in printed for n in (1, 2, 3, 4)] == [True, True, True, False]
+    assert f"{out}: {soundfile.info(out).duration:.2f} s" in printed
+
+
+def test_priors_are_rendered_alone_and_together(model, tmp_path, monkeypatch):
+    run("mix_priors.py", "--model", model, "--text", "No.", "--out-dir", tmp_path, monkeypatch=monkeypatch)
+    waves = {name: soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("source", "filter", "both")}
+    assert len({len(wav) for wav in waves.values()}) == 1
+    assert not np.array_equal(waves["source"], waves["filter"])
+    images = {name: imread(tmp_path / f"{name}.png") for name in waves}
+    assert {image.shape[:2] for image in images.values()} == {(80, len(waves["both"]) // 256)}
+
+
+def test_every_example_is_short_and_is_tested_here():
+    examples = sorted(EXAMPLES.glob("*.py"))
+    assert [e.name for e in examples] == ["mix_priors.py", "stream_long_text.py", "synthesize.py"]
+    assert all(len(e.read_text(encoding="utf-8").splitlines()) <= 80 for e in examples)
