@@ -23,7 +23,16 @@ from tts.audio.pitch import extract_f0
 from tts.config import AudioConfig, to_dict
 from tts.data.feature_file import FeatureInfo, features_path, read_feature_info, write_features
 from tts.data.files import some, write_json
-from tts.data.manifest import MANIFEST, UNFILTERED, ManifestRow, Utterance, read_manifest, write_audio_config, write_manifest
+from tts.data.manifest import (
+    MANIFEST,
+    SETTINGS,
+    UNFILTERED,
+    ManifestRow,
+    Utterance,
+    read_manifest,
+    write_audio_config,
+    write_manifest,
+)
 from tts.errors import AudioError, DataError, TextError
 from tts.text.frontends import WORD_BOUNDARY, get_frontend
 from tts.text.normalize import normalize
@@ -31,7 +40,6 @@ from tts.text.normalize import normalize
 logger = logging.getLogger(__name__)
 
 FORMAT = 1  # raise when the files of an older version may not be taken for finished
-SETTINGS = "settings.json"  # what the folder was made with, for people and model folders
 _FULL_SCALE = 0.999
 
 

@@ -12,6 +12,7 @@ from tts.errors import ConfigError, DataError
 MANIFEST = "manifest.jsonl"
 UNFILTERED = "manifest.unfiltered.jsonl"  # what the filter started from
 AUDIO = "audio.json"
+SETTINGS = "settings.json"  # what the folder was made with
 
 
 @dataclass(frozen=True, kw_only=True)

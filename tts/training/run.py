@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tts.config import from_dict, to_dict
 from tts.data.batching import LengthBucketSampler
 from tts.data.dataset import UtteranceDataset, collate
 from tts.data.files import read_json, write_json
-from tts.data.manifest import read_audio_config
+from tts.data.manifest import SETTINGS, read_audio_config
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.device import check_gpu_count, resolve_device, resolve_precision
 from tts.errors import ModelError
@@ -67,12 +68,19 @@ def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = 
         sampler.set_epoch(step // len(sampler))
         sampler.skip(step % len(sampler))
     loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=config.workers)
-    trainer.fit(SpeechTask(config), loader, ckpt_path=checkpoint, weights_only=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*dataloader is not resumable")  # the sampler was put in its place
+        warnings.filterwarnings("ignore", message=".*exists and is not empty")
+        trainer.fit(SpeechTask(config), loader, ckpt_path=checkpoint, weights_only=True)
+    if config.steps % config.checkpoint_every:
+        for name in (f"step-{config.steps:07d}.ckpt", LAST):
+            trainer.save_checkpoint(exp / CHECKPOINTS / name)
     return exp / CHECKPOINTS / LAST
 
 
 def make_trainer(config: TrainConfig, exp: Path, figures: L.Callback) -> L.Trainer:
     """The Lightning trainer of a run: device, precision, checkpoints, TensorBoard."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     on_gpu = config.devices > 0
     device = resolve_device("cuda" if on_gpu else "cpu")
     bf16 = resolve_precision(config.precision.value, device) == torch.bfloat16
@@ -87,6 +95,7 @@ def make_trainer(config: TrainConfig, exp: Path, figures: L.Callback) -> L.Train
         save_last=True,
         every_n_train_steps=config.checkpoint_every,
         save_on_train_epoch_end=False,
+        enable_version_counter=False,  # a resumed run must replace last.ckpt, not write a last-v1.ckpt beside it
     )
     return L.Trainer(
         default_root_dir=exp,
@@ -110,6 +119,7 @@ def _with_data(config: TrainConfig, features: Path, n_tokens: int) -> dict[str, 
     values = to_dict(config)
     values["model"]["n_tokens"] = n_tokens
     values["model"]["audio"] = to_dict(read_audio_config(features))
+    values["model"]["frontend"] = read_json(features / SETTINGS)["frontend"]
     return values
 
 

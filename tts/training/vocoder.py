@@ -227,7 +227,7 @@ def _make_trainer(config: VocoderTrainConfig, out: Path, device: torch.device, e
         precision="bf16-mixed" if bf16 else "32-true",
         max_steps=config.steps,
         max_epochs=-1,
-        callbacks=[checkpoints, export, TQDMProgressBar(refresh_rate=config.log_every)],
+        callbacks=[checkpoints, export, TQDMProgressBar(refresh_rate=1)],
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
         log_every_n_steps=config.log_every,
         enable_model_summary=False,

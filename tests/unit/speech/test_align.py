@@ -1,6 +1,6 @@
 """Monotonic alignment: against brute force, and on data whose boundaries are known."""
 
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_planted_boundaries_are_found_from_a_flat_start():
     aligner.fit(mels, phones, lambda _, value: likelihoods.append(value))
     found = [aligner.align(mel, symbols) for mel, symbols in zip(mels, phones, strict=True)]
     errors = np.concatenate([np.abs(np.cumsum(f) - np.cumsum(d)) for f, d in zip(found, durations, strict=True)])
-    repeated = sum(a == b for symbols in phones for a, b in zip(symbols, symbols[1:], strict=False))
+    repeated = sum(a == b for symbols in phones for a, b in pairwise(symbols))
     assert (errors > 1).sum() <= repeated  # a boundary between twice the same sound cannot be seen
     assert all(f.sum() == mel.shape[1] for f, mel in zip(found, mels, strict=True))
     assert likelihoods[-1] > likelihoods[0]

@@ -110,8 +110,10 @@ def test_noise_of_an_utterance_does_not_depend_on_its_neighbours():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"steps": 0}, {"steps": -1}, {"steps": True}, {"steps": 10**6}, {"temperature": -0.1}, {"temperature": float("nan")}]
-    + [{"sampler": "magic"}, {"grid": "cubic"}, {"start": 0.0}, {"start": 1.5}],
+    [
+        *({"steps": 0}, {"steps": -1}, {"steps": True}, {"steps": 10**6}, {"temperature": -0.1}, {"temperature": float("nan")}),
+        *({"sampler": "magic"}, {"grid": "cubic"}, {"start": 0.0}, {"start": 1.5}),
+    ],
 )
 def test_sampling_options_out_of_range_name_themselves(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):

@@ -60,4 +60,4 @@ if __name__ == "__main__":
     assert mine.keys() <= theirs.keys() and len(mine) > 50, (len(mine), len(theirs))
     difference = max((mine[n] - theirs[n]).abs().max().item() for n in mine)
     assert difference < 1e-5, difference
-    print("largest difference", difference)
+    sys.stdout.write(f"largest difference {difference}\n")

@@ -141,6 +141,12 @@ def test_the_phases_train_what_they_say(features, tmp_path):
     assert not moved(priors, states[2], states[3]) and moved(denoisers, states[2], states[3])  # steps 6 to 8
 
 
+def test_the_last_step_is_kept_wherever_it_falls(features, tmp_path):
+    last = train(tiny_config(steps=3, prior_steps=3), features, tmp_path)
+    assert torch.load(last, weights_only=True)["global_step"] == 3
+    assert sorted(p.name for p in last.parent.iterdir()) == ["last.ckpt", "step-0000002.ckpt", "step-0000003.ckpt"]
+
+
 def test_averaging_is_the_mean_of_the_moving_averages(features, tmp_path):
     train(tiny_config(keep=10), features, tmp_path)
     loaded = average_checkpoints(tmp_path, 2)
@@ -205,7 +211,8 @@ def test_every_preset_composes(name):
 
 
 @pytest.mark.parametrize(
-    ("override", "message"), [("modle.x=1", "modle"), ("model.prior.layers=a", "Integer"), ("threads=0", "threads"), ("steps=", "Integer")]
+    ("override", "message"),
+    [("modle.x=1", "modle"), ("model.prior.layers=a", "Integer"), ("threads=0", "threads"), ("steps=", "Integer")],
 )
 def test_wrong_overrides_are_refused(override, message):
     with pytest.raises(ConfigError, match=message):
