@@ -1,4 +1,4 @@
-"""Glottis: speech synthesis and voice conversion with source-filter diffusion priors.
+"""Glottis: speech synthesis with source-filter diffusion priors.
 
 The names below are imported when first used, so that `import tts` stays fast and needs no PyTorch.
 """

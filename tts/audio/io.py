@@ -93,7 +93,9 @@ def resample(wav: Wav, rate: int, sample_rate: int) -> Wav:
     return np.ascontiguousarray(out[: max(1, round(len(wav) * sample_rate / rate))], dtype=np.float32)
 
 
-def read_audio(path: str | Path, sample_rate: int | None = None, strict: bool = False) -> tuple[Wav, int]:
+def read_audio(
+    path: str | Path, sample_rate: int | None = None, strict: bool = False, *, max_seconds: float | None = None
+) -> tuple[Wav, int]:
     """The waveform of a file and its rate in Hz; channels are averaged.
 
     A file cut short is read as far as it goes, with a warning. Levels are never changed.
@@ -102,17 +104,20 @@ def read_audio(path: str | Path, sample_rate: int | None = None, strict: bool = 
         path: any format libsndfile reads (wav, flac, ogg, mp3, aiff, ...).
         sample_rate: rate to resample to, in Hz; by default the file's own.
         strict: whether a file cut short is an error.
+        max_seconds: nothing after this is read; by default the whole file is.
 
     Returns:
         wav (N,) float32, N >= 1, and the rate of `wav`.
 
     Raises:
         AudioError: naming the file if it is missing, not audio, empty, not finite, or (with `strict`) cut short.
-        ValueError: if `sample_rate` is not positive.
+        ValueError: if `sample_rate` or `max_seconds` is not positive.
     """
     if sample_rate is not None:
         require_rate(sample_rate)
-    samples, rate, declared = _read_samples(Path(path))
+    if max_seconds is not None and not max_seconds > 0:
+        raise ValueError(f"max_seconds must be positive, found {max_seconds}.")
+    samples, rate, declared = _read_samples(Path(path), math.inf if max_seconds is None else max_seconds)
     if not len(samples):
         raise AudioError(f"{path} has no samples (header only or damaged). Remove or replace it.")
     if len(samples) < declared:
@@ -130,8 +135,8 @@ def read_audio(path: str | Path, sample_rate: int | None = None, strict: bool = 
     return resample(wav, rate, sample_rate), sample_rate
 
 
-def _read_samples(path: Path) -> tuple[Wav, int, int]:
-    """Samples (N, channels), rate in Hz, and how many samples the header promises."""
+def _read_samples(path: Path, max_seconds: float) -> tuple[Wav, int, float]:
+    """Samples (N, channels) up to `max_seconds`, rate in Hz, and how many of these samples the header promises."""
     try:
         path.open("rb").close()  # libsndfile says "System error." for whatever goes wrong here
     except FileNotFoundError as err:
@@ -143,9 +148,12 @@ def _read_samples(path: Path) -> tuple[Wav, int, int]:
     try:
         with soundfile.SoundFile(path) as file:
             rate, declared, log = file.samplerate, file.frames, file.extra_info
+            most = math.inf if math.isinf(max_seconds) else math.ceil(max_seconds * rate)
+            left = most
             try:
-                while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
+                while len(block := file.read(int(min(_BLOCK_FRAMES, left)), dtype="float32", always_2d=True)):
                     blocks.append(block)
+                    left -= len(block)
             except soundfile.LibsndfileError as err:
                 logger.debug("%s: %s", path, err)  # a damaged end: the count below says how much is missing
     except (soundfile.LibsndfileError, TypeError) as err:  # TypeError: a headerless .raw
@@ -156,7 +164,7 @@ def _read_samples(path: Path) -> tuple[Wav, int, int]:
     for promised, found in _DECLARED_SIZE.findall(log):
         if int(found) and int(promised) < _UNKNOWN_SIZE:
             declared = max(declared, len(samples) * int(promised) // int(found))
-    return samples, rate, declared
+    return samples, rate, min(declared, most)
 
 
 def write_audio(path: str | Path, wav: Any, rate: int, *, normalize: bool = False, overwrite: bool = True) -> None:

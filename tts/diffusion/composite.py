@@ -1,5 +1,6 @@
 """One noise prediction made of a frozen base and a sum of terms; each term sees the one state shifted to its own prior."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +21,19 @@ class Term:
     Args:
         network: (x, t (B,)) -> output, the shape of x; its conditions are closed over.
         mean: prior mean of this attribute, the shape of the state; None is 0.
-        weight: a number, or a function of t (B,).
+        weight: a finite number, or a function of t (B,).
+
+    Raises:
+        ValueError: if the weight is NaN or infinite.
     """
 
     network: Network
     mean: Tensor | None = None
     weight: float | Callable[[Tensor], Tensor] = 1.0
+
+    def __post_init__(self) -> None:
+        if not callable(self.weight) and not math.isfinite(self.weight):
+            raise ValueError(f"the weight of a term must be a finite number, found {self.weight}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Files out of texts: one wave for a text of any length, written as it is spoken; or one wave a line."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,29 @@ from tts.data.files import atomic_path
 from tts.errors import AudioError, TextError
 from tts.inference.synthesizer import Synthesizer
 
+logger = logging.getLogger(__name__)
+
 PAUSE_SECONDS = 0.15  # between sentences
+
+
+def read_text(path: Path) -> str:
+    """The text in a UTF-8 file; a byte order mark and Windows line ends are accepted.
+
+    Raises:
+        TextError: if the file is missing or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as err:
+        raise TextError(f"{path}: no such file.") from err
+    except UnicodeDecodeError as err:
+        raise TextError(f"{path}: not UTF-8 at byte {err.start}. Convert it, for example with iconv -t UTF-8.") from err
 
 
 def speak_long(synthesizer: Synthesizer, text: str, out: Path, **options: object) -> float:
     """Speak a text of any length into one file, sentence by sentence, in constant memory; seconds written.
+
+    Samples beyond [-1, 1] are clipped, with one warning.
 
     Raises:
         TextError: if there is nothing to speak.
@@ -26,7 +45,7 @@ def speak_long(synthesizer: Synthesizer, text: str, out: Path, **options: object
         raise AudioError(f"{out}: cannot write {out.suffix or 'a file without extension'}. Use {' '.join(WRITABLE_FORMATS)}.")
     rate = synthesizer.audio.sample_rate
     pause = np.zeros(round(PAUSE_SECONDS * rate), np.float32)
-    written = 0
+    written = n_clipped = 0
     with (
         atomic_path(out) as temporary,
         soundfile.SoundFile(temporary, "w", rate, 1, format=container) as file,
@@ -39,28 +58,35 @@ def speak_long(synthesizer: Synthesizer, text: str, out: Path, **options: object
                 written += len(pause)
             file.write(np.clip(audio.wav, -1.0, 1.0))
             written += len(audio.wav)
+            n_clipped += int((np.abs(audio.wav) > 1).sum())
+    if n_clipped:
+        logger.warning("%s: %d of %d samples beyond [-1, 1] were clipped.", out, n_clipped, written)
     return written / rate
 
 
 def speak_lines(synthesizer: Synthesizer, lines: Path, folder: Path, *, overwrite: bool = False, **options: object) -> int:
-    """Speak every line of a file into `folder`/N.wav, N its line number from 1; an empty line has no wave. Waves written.
+    """Speak every line of a file into `folder`/N.wav, N its line number from 1; waves written.
+
+    A line with nothing to speak has no wave, with a warning where it has letters; the numbers of the others stay.
 
     Raises:
-        TextError: if the file is not UTF-8, or no line has a word.
+        TextError: if the file is missing or not UTF-8, or no line has a word.
         AudioError: if a wave is there and `overwrite` is not asked for.
     """
-    try:
-        texts = lines.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as err:
-        raise TextError(f"{lines}: not UTF-8 at byte {err.start}. Convert it, for example with iconv -t UTF-8.") from err
-    spoken = [(n, text) for n, text in enumerate(texts, 1) if any(c.isalnum() for c in text)]
-    if not spoken:
-        raise TextError(f"{lines}: no line has a word to speak.")
-    there = [str(n) for n, _ in spoken if (folder / f"{n}.wav").exists()]
+    texts = read_text(lines).split("\n")
+    candidates = [(n, text) for n, text in enumerate(texts, 1) if any(c.isalnum() for c in text)]
+    there = [str(n) for n, _ in candidates if (folder / f"{n}.wav").exists()]
     if there and not overwrite:
         raise AudioError(
             f"{folder}: {len(there)} of the waves are there ({there[0]}.wav …). Give --overwrite or another folder."
         )
-    for n, text in tqdm(spoken, desc="speak", unit="line", disable=None):
-        speak_long(synthesizer, text, folder / f"{n}.wav", **options)
-    return len(spoken)
+    spoken = 0
+    for n, text in tqdm(candidates, desc="speak", unit="line", disable=None):
+        try:
+            speak_long(synthesizer, text, folder / f"{n}.wav", **options)
+            spoken += 1
+        except TextError as err:
+            logger.warning("%s:%d: no wave, %s", lines, n, err)
+    if not spoken:
+        raise TextError(f"{lines}: no line has a word to speak.")
+    return spoken

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tts.config import from_dict, to_dict
-from tts.data.files import read_json, write_json
+from tts.data.files import atomic_path, read_json, some, write_json
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.errors import ConfigError, DataError, ModelError, TextError
 from tts.nets.weights import load_weights
@@ -21,6 +21,8 @@ from tts.speech.sampling import SamplingOptions
 from tts.text.tokens import Tokens
 
 CONFIG, WEIGHTS, SPEAKERS, CARD = "config.json", "model.safetensors", "speakers.safetensors", "README.md"
+FILES = (CONFIG, WEIGHTS, SPEAKERS, TOKENS, STATISTICS, CARD)
+PACKED = "model"  # where a recipe leaves the model folder in its experiment
 KIND, VERSION = "source_filter", 1
 
 
@@ -54,41 +56,50 @@ def save_model_folder(folder: Path, loaded: LoadedModel, card: str) -> None:
     """Write a model folder; it appears whole or not at all, and takes the place of an older model folder.
 
     Raises:
-        ModelError: if `folder` exists and is no model folder.
+        ModelError: if `folder` holds anything but a model folder.
     """
-    if folder.exists() and not (folder / CONFIG).exists() and any(folder.iterdir()):
-        raise ModelError(f"{folder}: there is something else here, nothing was written. Give a new folder.")
+    others = _other_things(folder) if folder.exists() else []
+    if others:
+        raise ModelError(f"{folder}: holds {some(others)}, no part of a model; nothing was written. Give a new folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.part")
     part.mkdir()
     try:
         config = FolderConfig(kind=KIND, version=VERSION, model=loaded.model.config, sampling=loaded.sampling)
         write_json(part / CONFIG, to_dict(config))
-        save_file({k: v.contiguous() for k, v in loaded.model.state_dict().items()}, part / WEIGHTS)
-        save_file({name: style.contiguous() for name, style in loaded.speakers.items()}, part / SPEAKERS)
+        for name, tensors in ((WEIGHTS, loaded.model.state_dict()), (SPEAKERS, loaded.speakers)):
+            with atomic_path(part / name) as temporary:
+                save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
         loaded.tokens.save(part / TOKENS)
         loaded.statistics.save(part / STATISTICS)
         (part / CARD).write_text(card, encoding="utf-8")
+        retired = part.with_suffix(".old")
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(retired)
         part.rename(folder)
+        shutil.rmtree(retired, ignore_errors=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def load_model_folder(folder: Path) -> LoadedModel:
-    """The model in a folder, checked before anything is computed.
+    """The model in a folder, checked before anything is computed; of an experiment, the one packed in its `model/`.
 
     Raises:
         ModelError: if a file is missing, or its content is not what the others say; nothing is loaded in part.
     """
+    if not (folder / WEIGHTS).exists() and (folder / PACKED / CONFIG).is_file():
+        folder = folder / PACKED
     if not (folder / CONFIG).is_file():
         raise ModelError(f"{folder}: no model folder, there is no {CONFIG}. Give the folder that `glottis pack` wrote.")
     try:
         values = read_json(folder / CONFIG)
         found = (values.get("kind"), values.get("version")) if isinstance(values, dict) else type(values).__name__
         if found != (KIND, VERSION):
-            raise ModelError(f"{folder / CONFIG}: found kind and version {found}, expected {(KIND, VERSION)}.")
+            raise ModelError(
+                f"{folder / CONFIG}: found kind and version {found}, expected {(KIND, VERSION)}. Give the folder that "
+                "`glottis pack` wrote."
+            )
         config = from_dict(FolderConfig, values)
         tokens = Tokens.load(folder / TOKENS)
         statistics = Statistics.load(folder / STATISTICS)
@@ -96,11 +107,24 @@ def load_model_folder(folder: Path) -> LoadedModel:
         raise ModelError(f"{folder}: {err}") from err
     if len(tokens) != config.model.n_tokens:
         raise ModelError(f"{folder}: {TOKENS} has {len(tokens)} symbols, {CONFIG} says {config.model.n_tokens}. Copy it again.")
-    with torch.device("meta"):
-        model = SourceFilterModel(config.model)
+    try:
+        with torch.device("meta"):
+            model = SourceFilterModel(config.model)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as err:  # the words of whoever met the size
+        raise ModelError(f"{folder / CONFIG}: these sizes make no model ({str(err).splitlines()[0]}).") from err
     load_weights(model, folder / WEIGHTS)
     speakers = _load_speakers(folder / SPEAKERS, config.model.style_dim)
     return LoadedModel(model=model.eval(), tokens=tokens, statistics=statistics, speakers=speakers, sampling=config.sampling)
+
+
+def _other_things(folder: Path) -> list[str]:
+    """What in a folder is not of a model of this kind."""
+    names = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    if (folder / CONFIG).is_file():
+        values = read_json(folder / CONFIG)
+        if not isinstance(values, dict) or values.get("kind") != KIND:
+            names.append(f"the {CONFIG} of something else")
+    return names
 
 
 def _load_speakers(path: Path, style_dim: int) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tts.audio.io import read_audio
@@ -28,14 +29,14 @@ from tts.text.sentences import split_sentences
 
 logger = logging.getLogger(__name__)
 
-MIN_REFERENCE_SECONDS, SHORT_REFERENCE_SECONDS = 0.5, 1.0
+MIN_REFERENCE_SECONDS, SHORT_REFERENCE_SECONDS, MAX_REFERENCE_SECONDS = 0.5, 1.0, 30.0
 
 
 class Synthesizer:
     """Speaks text with a source-filter diffusion model.
 
     Example:
-        tts = Synthesizer.from_pretrained("exp/ljspeech_mini/model")
+        tts = Synthesizer.from_pretrained("exp/ljspeech_mini")
         tts.synthesize("Hello.").save("hello.wav")
     """
 
@@ -49,7 +50,7 @@ class Synthesizer:
         """The synthesizer of a model folder.
 
         Args:
-            folder: as `glottis pack` writes it.
+            folder: as `glottis pack` writes it, or the experiment folder of a recipe, which holds it as `model/`.
             device: "auto", "cpu", "cuda", "cuda:N" or "mps".
             vocoder: "griffin_lim", a vocoder folder, or the name of a public SpeechBrain checkpoint.
 
@@ -79,7 +80,8 @@ class Synthesizer:
 
         Args:
             text: at least one word.
-            style: a speaker's name, or a recording of at least half a second to take it from; default: the first speaker.
+            style: a speaker's name, or a recording of at least half a second to take it from (its first 30 s are used);
+                default: the first speaker.
             speed: above 1 is faster, 0.25 to 4.
             pitch_shift: semitones, -24 to 24.
             seed: of the noise; the same seed gives the same wave.
@@ -88,6 +90,7 @@ class Synthesizer:
         Raises:
             TextError: if there is nothing to speak.
             SpeakerError: if the style is no speaker and no file.
+            AudioError: if the recording cannot be read or is too short.
             ValueError: naming an option out of its range.
         """
         return self.synthesize_batch([text], style=style, speed=speed, pitch_shift=pitch_shift, seeds=[seed], **sampling)[0]
@@ -103,11 +106,13 @@ class Synthesizer:
         seeds: list[int] | None = None,
         **sampling: object,
     ) -> list[Audio]:
-        """Speech of several texts at once; each is what `synthesize` gives for it and its seed. See there."""
+        """Speech of several texts at once; each is what `synthesize` gives for it and its seed (0 by default). See there."""
         options = dataclasses.replace(self.loaded.sampling, **sampling)
         _check_range("speed", speed, 0.25, 4.0)
         _check_range("pitch_shift", pitch_shift, -24.0, 24.0)
         seeds = seeds if seeds is not None else [0] * len(texts)
+        if not texts or len(seeds) != len(texts):
+            raise ValueError(f"need at least one text and as many seeds, found {len(texts)} text(s) and {len(seeds)} seed(s).")
         clock = _Clock(self.device)
         speaker, g = self._style(style)
         phones = phonemize_texts(texts, self.model.config.frontend)
@@ -144,7 +149,8 @@ class Synthesizer:
     def stream(self, text: str, *, max_chars: int = 200, seed: int = 0, **options: object) -> Iterator[Audio]:
         """Speech of a text of any length, sentence by sentence, in memory that does not grow with it.
 
-        A piece without a word (a line of dashes) is passed over.
+        A piece with nothing to speak (a line of dashes, a sentence in another script) is passed over, with a warning where it
+        has letters.
 
         Args:
             text: any length.
@@ -159,7 +165,12 @@ class Synthesizer:
         for piece in split_sentences(text, max_chars):
             if not any(c.isalnum() for c in piece):
                 continue
-            yield self.synthesize(piece, seed=seed + spoken, **options)
+            try:
+                audio = self.synthesize(piece, seed=seed + spoken, **options)
+            except TextError as err:
+                logger.warning("a sentence was passed over: %s", err)
+                continue
+            yield audio
             spoken += 1
         if not spoken:
             raise TextError(f"nothing to speak in {text[:60]!r}. Give a text with words.")
@@ -181,15 +192,25 @@ class Synthesizer:
             raise SpeakerError(
                 f"no speaker and no file {name!r}. Nearest: {', '.join(near)} ({len(self.speakers)} speaker(s) in all)."
             )
-        wav, _ = read_audio(name, self.audio.sample_rate)
-        seconds = len(wav) / self.audio.sample_rate
-        if seconds < MIN_REFERENCE_SECONDS:
-            raise AudioError(
-                f"{name}: {seconds:.2f} s of reference, expected {MIN_REFERENCE_SECONDS} s or more. Give a longer one."
-            )
+        wav = self._reference(name)
         mel = MelExtractor(self.audio)(torch.from_numpy(wav)[None])
         mel = ((mel - self.loaded.statistics.mel_mean) / self.loaded.statistics.mel_std).to(self.device)
         return None, self.model.style(mel, mel.new_ones(1, 1, mel.shape[-1]))
+
+    def _reference(self, path: str) -> NDArray[np.float32]:
+        """The recording (N,) that a style is taken from; its length counts after resampling."""
+        rate = self.audio.sample_rate
+        wav, _ = read_audio(path, rate, max_seconds=MAX_REFERENCE_SECONDS + 1)
+        seconds = len(wav) / rate
+        if seconds < MIN_REFERENCE_SECONDS:
+            raise AudioError(
+                f"{path}: {seconds:.2f} s of reference, expected {MIN_REFERENCE_SECONDS} s or more. Give a longer one."
+            )
+        if seconds < SHORT_REFERENCE_SECONDS:
+            logger.warning("%s: %.2f s of reference is little; the style may be off.", path, seconds)
+        if seconds > MAX_REFERENCE_SECONDS:
+            logger.warning("%s: the first %g s of the reference are used.", path, MAX_REFERENCE_SECONDS)
+        return wav[: round(MAX_REFERENCE_SECONDS * rate)]
 
     def _natural(self, mel: Tensor) -> Tensor:
         return mel.float() * self.loaded.statistics.mel_std + self.loaded.statistics.mel_mean

@@ -82,7 +82,7 @@ class UNet2d(nn.Module):
     """U-Net on planes (B, P, n_mels, T) and a condition vector -> (B, n_mels, T).
 
     The condition and the time embedding become `condition_planes` constant planes beside the inputs.
-    Source: Popov et al. 2021 (Grad-TTS); Choi et al. 2024 (DDDM-VC); speech.md 6.8.
+    Source: Popov et al. 2021 (Grad-TTS); Choi et al. 2024 (DDDM-VC).
     """
 
     def __init__(

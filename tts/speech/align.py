@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 from scipy.sparse import csr_array
 
-PAUSES = frozenset(" ,.?!;:—")
+from tts.text.frontends import PUNCTUATION, WORD_BOUNDARY
+
+PAUSES = frozenset((WORD_BOUNDARY, *PUNCTUATION))
 MAX_SKIP = 3
 
 
@@ -73,12 +75,18 @@ def monotonic_path(score: NDArray[np.floating], skippable: NDArray[np.bool_] | N
     """
     frames, states = score.shape
     skippable = np.zeros(states, np.bool_) if skippable is None else skippable
-    needed = states - int(skippable.sum())
-    if frames < max(needed, 1):
+    needed = _frames_needed(skippable)
+    if frames < needed:
         raise ValueError(f"cannot align {needed} states to {frames} frames; every state needs a frame.")
     if not np.isfinite(score).all():
         raise ValueError("alignment scores must be finite.")
     return _viterbi(np.ascontiguousarray(score, np.float64), skippable)
+
+
+def _frames_needed(skippable: NDArray[np.bool_]) -> int:
+    """Frames of the shortest path: one a state that must be visited, and one in every MAX_SKIP + 1 skippable ones in a row."""
+    runs = np.diff(np.flatnonzero(np.concatenate(([True], ~skippable, [True])))) - 1
+    return max(int((~skippable).sum() + (runs // (MAX_SKIP + 1)).sum()), 1)
 
 
 def cepstra(mel: NDArray[np.floating], order: int = 16) -> NDArray[np.float64]:
@@ -98,10 +106,13 @@ class _Utterance:
 
 
 def _utterance(index: int, mel: NDArray[np.floating], phones: Sequence[str], classes: dict[str, int]) -> _Utterance:
-    states, owner, skippable = _states_of(phones, classes)
-    if mel.shape[1] < len(states) - sum(skippable):
+    if PAUSES.issuperset(phones):
+        raise ValueError(f"utterance {index}: no sound among its {len(phones)} phones; there is nothing to align.")
+    states, owner, skip = _states_of(phones, classes)
+    skippable = np.array(skip, np.bool_)
+    if mel.shape[1] < _frames_needed(skippable):
         raise ValueError(f"utterance {index}: {mel.shape[1]} frames for {len(phones)} phones; text and audio differ.")
-    return _Utterance(cepstra(mel), np.array(states), np.array(owner), np.array(skippable, np.bool_))
+    return _Utterance(cepstra(mel), np.array(states), np.array(owner), skippable)
 
 
 def _states_of(phones: Sequence[str], classes: dict[str, int]) -> tuple[list[int], list[int], list[bool]]:
@@ -140,7 +151,7 @@ class FlatStartAligner:
             progress: called with (iteration, mean log-likelihood a frame).
 
         Raises:
-            ValueError: naming the utterance's index when it has fewer frames than sounds.
+            ValueError: naming the utterance's index when it has no sound, or fewer frames than sounds.
         """
         utterances = [
             _utterance(i, mel, symbols, self.classes) for i, (mel, symbols) in enumerate(zip(mels, phones, strict=True))
@@ -162,7 +173,7 @@ class FlatStartAligner:
         A sound never heard in `fit` stands for the average frame.
 
         Raises:
-            ValueError: if there are fewer frames than sounds.
+            ValueError: if there is no sound, or fewer frames than sounds.
         """
         u = _utterance(0, mel, phones, dict(self.classes))
         path, _ = self._path(u)

@@ -5,6 +5,7 @@ from enum import Enum
 
 from tts.config import AudioConfig
 from tts.errors import ConfigError
+from tts.text.frontends import FRONTENDS
 
 
 class DenoiserKind(str, Enum):
@@ -40,6 +41,7 @@ class TextEncoderConfig:
     kernel_size: int = 3
     dropout: float = 0.1
     predictor_channels: int = 192
+    predictor_dropout: float = 0.3  # duration and pitch overfit long before the priors do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,5 +84,5 @@ class SpeechConfig:
     def __post_init__(self) -> None:
         if not 0 < self.beta_min <= self.beta_max:
             raise ConfigError(f"model: need 0 < beta_min <= beta_max, found {self.beta_min} and {self.beta_max}.")
-        if self.frontend not in ("espeak", "characters"):
-            raise ConfigError(f"model.frontend: found {self.frontend!r}, expected espeak or characters.")
+        if self.frontend not in FRONTENDS:
+            raise ConfigError(f"model.frontend: found {self.frontend!r}, expected {' or '.join(FRONTENDS)}.")

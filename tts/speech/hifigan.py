@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -172,7 +172,7 @@ class HifiGan(nn.Module):
 def save_vocoder(folder: Path, config: VocoderConfig, generator: nn.Module, card: str) -> None:
     """Write a vocoder folder: model.safetensors (weight norm folded), README.md (`card`), config.json last; each atomically."""
     with atomic_path(folder / WEIGHTS) as temporary:
-        temporary.write_bytes(save(folded_state(generator)))  # save_file would make it readable by its owner alone
+        save_file(folded_state(generator), temporary)
     write_text(folder / CARD, card)
     write_json(folder / CONFIG, to_dict(config))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tts.diffusion import Composite, Parametrization, Schedule, Term, vp_linear
+from tts.diffusion import Composite, Parametrization, Schedule, Term, expand_like, vp_linear
 from tts.errors import ModelError
 from tts.speech.config import DenoiserInputs, ParametrizationKind, SpeechConfig
 from tts.speech.denoisers import build_denoiser
@@ -116,7 +116,7 @@ class SourceFilterModel(nn.Module):
         schedule, std = self.schedule, self.residual_std
 
         def network(x: Tensor, t: Tensor) -> Tensor:
-            alpha, sigma = (f(t.double()).to(x.dtype)[:, None, None] for f in (schedule.alpha, schedule.sigma))
+            alpha, sigma = (expand_like(f(t), x).to(x.dtype) for f in (schedule.alpha, schedule.sigma))
             spread = torch.sqrt((alpha * std).square() + sigma.square())
             residual = (x - (1 - alpha) * own - alpha * mean) / spread
             return denoiser(residual * mask, t, list(priors.mels.values()), priors.embeddings[attribute], style, mask)

@@ -19,7 +19,7 @@ class SamplingOptions:
 
     Args:
         sampler: "dpmpp_2m", "ddim", "heun", "ancestral", "euler_maruyama" or "prior".
-        steps: network evaluations (half of them for heun), 1 to 1000.
+        steps: steps on the grid, 1 to 1000; each is one evaluation of the networks, for heun two (but the last).
         grid: "uniform", "quadratic" or "log_snr".
         temperature: scale of the noise, 0 to 2.
         start: time to start at, in (0, 1]; below 1 the state starts from the Gaussian of the priors at that time.
@@ -31,7 +31,7 @@ class SamplingOptions:
     sampler: str = "dpmpp_2m"
     steps: int = 8
     grid: str = "quadratic"
-    temperature: float = 0.8
+    temperature: float = 0.5
     start: float = 1.0
 
     def __post_init__(self) -> None:

@@ -63,7 +63,7 @@ class DurationPredictor(nn.Module):
     def __init__(self, style_dim: int, config: TextEncoderConfig) -> None:
         super().__init__()
         self.net = ConvPredictor(
-            config.channels, style_dim, config.predictor_channels, 1, kernel_size=3, layers=2, dropout=config.dropout
+            config.channels, style_dim, config.predictor_channels, 1, kernel_size=3, layers=2, dropout=config.predictor_dropout
         )
 
     def forward(self, phones: Tensor, style: Tensor, mask: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class PitchPredictor(nn.Module):
     def __init__(self, content_dim: int, style_dim: int, config: TextEncoderConfig) -> None:
         super().__init__()
         self.net = ConvPredictor(
-            content_dim, style_dim, config.predictor_channels, 2, kernel_size=5, layers=4, dropout=config.dropout
+            content_dim, style_dim, config.predictor_channels, 2, kernel_size=5, layers=4, dropout=config.predictor_dropout
         )
 
     def forward(self, content: Tensor, style: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from tts.inference.model_folder import LoadedModel
 from tts.speech.model import SourceFilterModel
 from tts.speech.sampling import SamplingOptions
 from tts.text.tokens import Tokens
+from tts.training.checkpoints import read_checkpoint
 from tts.training.config import TrainConfig
 from tts.training.run import CHECKPOINTS, CONFIG, RUN
 
@@ -68,6 +69,6 @@ def mean_styles(model: SourceFilterModel, statistics: Statistics, features: Path
 
 
 def _read(path: Path) -> tuple[int, dict[str, Tensor]]:
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # noqa: TID251  our own run
+    checkpoint = read_checkpoint(path)
     weights = {k.removeprefix(EMA): v for k, v in checkpoint["state_dict"].items() if k.startswith(EMA)}
     return checkpoint["global_step"], weights

@@ -13,7 +13,7 @@ from tts.speech.griffin_lim import GriffinLim
 from tts.speech.sampling import SamplingOptions, UtteranceNoise, sample_mel
 from tts.training.config import TrainConfig
 from tts.training.figures import utterance_figure
-from tts.training.speech import prior_losses
+from tts.training.speech import masked_l1, prior_losses
 
 N_FIXED = 8
 
@@ -47,7 +47,7 @@ class FigureCallback(L.Callback):
         options = SamplingOptions(sampler="prior") if in_priors else SamplingOptions()
         noise = UtteranceNoise(list(range(len(mask))), batch.mel_lengths.tolist())
         sample = sample_mel(model, priors, style, mask, options, noise)
-        board.add_scalar("dev/sample_l1", ((sample - batch.mel).abs() * mask).sum() / (mask.sum() * sample.shape[1]), step)
+        board.add_scalar("dev/sample_l1", masked_l1(sample, batch.mel, mask), step)
         figure = utterance_figure(batch, priors, sample, self.statistics)
         (exp / "images").mkdir(exist_ok=True)
         figure.savefig(exp / "images" / f"step-{step:07d}.png", dpi=60)

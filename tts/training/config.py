@@ -74,6 +74,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not 0 < self.prior_steps <= self.steps:
             raise ConfigError(f"train: need 0 < prior_steps <= steps, found {self.prior_steps} and {self.steps}.")
-        for name in ("max_frames", "max_batch", "checkpoint_every", "keep", "figures_every", "log_every", "threads"):
+        counts = ("max_frames", "max_batch", "checkpoint_every", "keep", "figures_every", "log_every", "threads")
+        for name in (*counts, "cpu_processes", "max_bad_steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.{name}: found {getattr(self, name)}, expected 1 or more.")

@@ -1,6 +1,7 @@
 """One figure an utterance: target, source prior, filter prior, their sum, sample, F0 and alignment."""
 
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from tts.audio.pitch import denormalize_f0
 from tts.data.dataset import Batch
@@ -8,7 +9,7 @@ from tts.data.statistics import Statistics
 from tts.speech.model import Priors
 
 
-def utterance_figure(batch: Batch, priors: Priors, sample: "object", statistics: Statistics, item: int = 0) -> Figure:
+def utterance_figure(batch: Batch, priors: Priors, sample: Tensor, statistics: Statistics, item: int = 0) -> Figure:
     """Mels of utterance `item` of a batch (normalised log-mel), its F0 in Hz, and its phone boundaries."""
     length, tokens = int(batch.mel_lengths[item]), int(batch.token_lengths[item])
     rows = {

@@ -16,14 +16,15 @@ from torch.utils.data import DataLoader
 
 from tts.config import from_dict, to_dict
 from tts.data.batching import LengthBucketSampler
-from tts.data.dataset import UtteranceDataset, collate
-from tts.data.files import read_json, write_json
+from tts.data.dataset import DURATIONS, UtteranceDataset, collate
+from tts.data.files import atomic_path, read_json, write_json
 from tts.data.manifest import SETTINGS, read_audio_config
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.device import check_gpu_count, resolve_device, resolve_precision
-from tts.errors import ModelError
+from tts.errors import DataError, ModelError
 from tts.text.tokens import Tokens
 from tts.training.callbacks import FigureCallback
+from tts.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from tts.training.config import TrainConfig
 from tts.training.speech import SpeechTask
 
@@ -43,17 +44,22 @@ def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = 
     run never stopped; with "never" an existing run is refused.
 
     Raises:
-        ModelError: if `exp` holds a run with another model or data order, or one at all and resume is "never".
-        DataError: if the features folder is not complete.
+        ModelError: if `exp` holds a run with another model, data order or data, or one at all and resume is "never".
+        DataError: if a features folder is not complete, or was not aligned.
     """
     check_gpu_count(config.devices)
     torch.set_num_threads(config.threads)
     tokens, statistics = Tokens.load(features / TOKENS), Statistics.load(features / STATISTICS)
     config = from_dict(TrainConfig, _with_data(config, features, len(tokens)))
     checkpoint = _checkpoint_to_resume(config, exp, resume)
-    _describe_run(config, features, exp)
+    if checkpoint is not None:
+        _require_same_data(features, exp)
     dataset = UtteranceDataset(features, tokens, statistics, seed=config.seed)
     dev_set = UtteranceDataset(dev, tokens, statistics) if dev is not None else dataset
+    for data in (dataset, dev_set):
+        if data.durations is None:
+            raise DataError(f"{data.folder}: there is no {DURATIONS}. Run `glottis align` first.")
+    _describe_run(config, features, exp)
     trainer = make_trainer(config, exp, FigureCallback(dev_set, statistics, config))
     sampler = LengthBucketSampler(
         dataset.lengths,
@@ -64,7 +70,7 @@ def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = 
         world_size=trainer.world_size,
     )
     if checkpoint is not None:
-        step = torch.load(checkpoint, weights_only=True, mmap=True)["global_step"]  # noqa: TID251  our own run
+        step = read_checkpoint(checkpoint)["global_step"]
         sampler.set_epoch(step // len(sampler))
         sampler.skip(step % len(sampler))
     loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=config.workers)
@@ -72,8 +78,8 @@ def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = 
         warnings.filterwarnings("ignore", message=".*dataloader is not resumable")  # the sampler was put in its place
         warnings.filterwarnings("ignore", message=".*exists and is not empty")
         trainer.fit(SpeechTask(config), loader, ckpt_path=checkpoint, weights_only=True)
-    if config.steps % config.checkpoint_every:
-        for name in (f"step-{config.steps:07d}.ckpt", LAST):
+    if trainer.global_step % config.checkpoint_every:
+        for name in (f"step-{trainer.global_step:07d}.ckpt", LAST):
             trainer.save_checkpoint(exp / CHECKPOINTS / name)
     return exp / CHECKPOINTS / LAST
 
@@ -108,6 +114,7 @@ def make_trainer(config: TrainConfig, exp: Path, figures: L.Callback) -> L.Train
         gradient_clip_val=config.optimizer.clip,
         use_distributed_sampler=False,
         callbacks=[checkpoints, figures, TQDMProgressBar(refresh_rate=config.log_every)],
+        plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(exp, name="tensorboard", version=""),
         log_every_n_steps=config.log_every,
         enable_model_summary=False,
@@ -127,7 +134,7 @@ def _checkpoint_to_resume(config: TrainConfig, exp: Path, resume: str) -> Path |
     """The last checkpoint of the run in `exp`, whose configuration must be this one; or nothing."""
     path, last = exp / CONFIG, exp / CHECKPOINTS / LAST
     if path.exists():
-        if resume == "never":
+        if resume == "never" and _is_first_process():  # the others find what the first has just written
             raise ModelError(f"{exp} holds a run already. Give another --exp, or --resume auto to go on with it.")
         old, new = read_json(path), to_dict(config)
         changed = [f"{k}: {_short(old.get(k), new[k])}" for k in MODEL_KEYS if old.get(k) != new[k]]
@@ -144,18 +151,33 @@ def _checkpoint_to_resume(config: TrainConfig, exp: Path, resume: str) -> Path |
     return last if last.exists() else None
 
 
+def _require_same_data(features: Path, exp: Path) -> None:
+    """Refuse to go on with a run whose tokens or statistics are not those of the features folder."""
+    changed = [name for name in (TOKENS, STATISTICS) if (exp / name).read_bytes() != (features / name).read_bytes()]
+    if changed:
+        raise ModelError(
+            f"{exp} was trained on other data than {features}: {' and '.join(changed)} differ; it was not touched. "
+            "Give another --exp, or the old features."
+        )
+
+
 def _describe_run(config: TrainConfig, features: Path, exp: Path) -> None:
     """Leave in `exp` what later stages need: configuration, tokens, statistics, where the features lie."""
-    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+    if _is_first_process():
         exp.mkdir(parents=True, exist_ok=True)
         write_json(exp / CONFIG, to_dict(config))
         write_json(exp / RUN, {"features": str(features.resolve())})
         for name in (TOKENS, STATISTICS):
-            shutil.copyfile(features / name, exp / name)
+            with atomic_path(exp / name) as temporary:
+                shutil.copyfile(features / name, temporary)
+
+
+def _is_first_process() -> bool:
+    return int(os.environ.get("LOCAL_RANK", 0)) == 0
 
 
 def _short(old: Any, new: Any) -> str:
     """Only the differing part of two nested values, as "old -> new"."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return "; ".join(f"{k}: {_short(old.get(k), new.get(k))}" for k in new if old.get(k) != new.get(k))
+        return "; ".join(f"{k}: {_short(old.get(k), new.get(k))}" for k in sorted(old | new) if old.get(k) != new.get(k))
     return f"{json.dumps(old)} -> {json.dumps(new)}"

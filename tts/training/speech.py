@@ -13,9 +13,8 @@ from tts.data.dataset import Batch
 from tts.diffusion import TimeSampler, denoising_loss
 from tts.errors import ModelError
 from tts.nets.blocks import lengths_to_mask
-from tts.speech.config import SpeechConfig
 from tts.speech.model import Priors, SourceFilterModel
-from tts.training.config import LossWeights, OptimizerConfig, TrainConfig
+from tts.training.config import TrainConfig
 
 
 def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
@@ -115,8 +114,16 @@ class SpeechTask(L.LightningModule):
         noise = torch.randn(x0.shape, generator=generator).to(x0) * mask
         composite = self.model.composite(priors, style, mask)
         per_item = denoising_loss(composite, x0 * mask, t.to(x0), noise, mask=mask)
-        self.times.update(t, (1 - per_item.detach().float()).clamp(min=0))  # what is learned there beyond the base
+        self._learn_times(t, (1 - per_item.detach().float()).clamp(min=0))  # what is learned there beyond the base
         return per_item.mean()
+
+    def _learn_times(self, t: Tensor, gaps: Tensor) -> None:
+        """The time sampler learns from the batches of all ranks: its state is the same on each, and whole in a checkpoint."""
+        mine = torch.full((2, self.config.max_batch), math.nan, device=self.device)
+        mine[:, : len(t)] = torch.stack((t.to(mine), gaps))
+        t, gaps = self.all_gather(mine).view(-1, *mine.shape).transpose(0, 1).flatten(1)
+        found = gaps.isfinite()  # neither padding nor a step to be skipped
+        self.times.update(t[found], gaps[found])
 
     @torch.no_grad()
     def _track_residual(self, batch: Batch, priors: Priors) -> None:
@@ -124,8 +131,9 @@ class SpeechTask(L.LightningModule):
         square = ((batch.mel - priors.mean).float() * mask).square().sum((0, 2)) / mask.sum()
         square = self.trainer.strategy.reduce(square, reduce_op="mean")
         rate = max(0.01, 1.0 / (self.global_step + 1))
-        mean_square = self.model.residual_std.square().lerp(square[:, None], rate)
-        self.model.residual_std.copy_(mean_square.sqrt())
+        old = self.model.residual_std
+        new = old.square().lerp(square[:, None], rate).sqrt()
+        old.copy_(torch.where(new.isfinite().all(), new, old))  # a batch that is not finite leaves no trace
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
@@ -204,6 +212,3 @@ def crop(
 
     cropped = Priors({k: cut(v) for k, v in priors.mels.items()}, {k: cut(v) for k, v in priors.embeddings.items()})
     return cut(x0), cut(mask), cropped
-
-
-__all__ = ["LossWeights", "OptimizerConfig", "SpeechConfig", "SpeechTask", "learning_rate", "prior_losses"]

@@ -21,6 +21,7 @@ from tts.data.segments import WaveSegments
 from tts.device import resolve_device, resolve_precision
 from tts.errors import ConfigError, ModelError
 from tts.speech.hifigan import VocoderConfig, make_generator, save_vocoder
+from tts.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from tts.training.vocoder_card import vocoder_card
 
 logger = logging.getLogger(__name__)
@@ -203,7 +204,7 @@ def train_vocoder(
         raise ModelError(f"{features}: another mel than the vocoder's (vocoder != features): {'; '.join(differences)}.")
     checkpoint = _checkpoint_to_resume(config, out, resume)
     if checkpoint is not None:
-        data.first_batch = torch.load(checkpoint, weights_only=True, mmap=True)["global_step"]  # noqa: TID251  our own run
+        data.first_batch = read_checkpoint(checkpoint)["global_step"]
         if data.first_batch >= config.steps:
             logger.info("%s has %d steps already", out, data.first_batch)
             return out
@@ -228,6 +229,7 @@ def _make_trainer(config: VocoderTrainConfig, out: Path, device: torch.device, e
         max_steps=config.steps,
         max_epochs=-1,
         callbacks=[checkpoints, export, TQDMProgressBar(refresh_rate=1)],
+        plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
         log_every_n_steps=config.log_every,
         enable_model_summary=False,

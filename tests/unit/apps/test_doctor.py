@@ -90,9 +90,9 @@ def test_a_model_folder_is_described_by_kind_contract_and_parameters(model_folde
     assert "sample_rate 16000, n_fft 1024" in shown
     rows = [line.rpartition("  ") for line in shown.partition("  parameters\n")[2].splitlines()]
     counts = {name.strip(): int(number.replace(",", "")) for name, _, number in rows}
-    assert counts["all"] == sum(p.numel() for p in model.parameters())
-    assert sum(counts.values()) == 2 * counts["all"]
-    assert counts["denoiser, source"] == sum(p.numel() for p in model.denoisers["source"].parameters())
+    assert counts["total"] == sum(p.numel() for p in model.parameters())
+    assert sum(counts.values()) == 2 * counts["total"]
+    assert counts["denoiser source"] == sum(p.numel() for p in model.denoisers["source"].parameters())
 
 
 def test_a_folder_that_is_no_model_is_an_error(tmp_path, capsys):

@@ -146,6 +146,19 @@ def test_narrowband_audio_is_warned_about_when_it_is_raised(tmp_path, caplog):
     assert "narrowband (8000 Hz): nothing above 4000 Hz" in caplog.text
 
 
+@pytest.mark.parametrize(("extension", "rate"), [("wav", 16000), ("flac", 44100), ("ogg", 8000)])
+def test_nothing_is_read_after_max_seconds_and_that_is_not_a_file_cut_short(tmp_path, caplog, extension, rate):
+    path = tmp_path / f"a.{extension}"
+    write_audio(path, np.tile(make_tone(150.0, 0.25, rate), 4), rate)
+    whole, _ = read_audio(path, strict=True)
+    for seconds, length in ((0.7, round(0.7 * rate)), (1e-9, 1), (5.0, len(whole))):
+        assert np.array_equal(read_audio(path, strict=True, max_seconds=seconds)[0], whole[:length])
+    assert not caplog.records
+    for seconds in (0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="max_seconds must be positive"):
+            read_audio(path, max_seconds=seconds)
+
+
 @pytest.mark.parametrize("name", ["with space.wav", "ünïcödé 音.wav", "-leading.wav", "x" * 251 + ".wav"])
 def test_awkward_file_names_work(tmp_path, name, tone):
     write_audio(tmp_path / name, tone, 16000)

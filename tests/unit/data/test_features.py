@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -174,10 +175,11 @@ def test_a_dead_worker_is_an_error_that_says_how_to_go_on(tmp_path, corpus, monk
 
 
 def test_an_interrupt_ends_with_130_and_the_next_run_goes_on(tmp_path):
-    corpus = read_corpus(make_corpus(tmp_path / "corpus", 60, 0.5))
+    corpus = read_corpus(make_corpus(tmp_path / "corpus", 60, 1.0))
     write_kaldi_dir(tmp_path / "data", corpus)
     environment = {**os.environ, "PYTHONPATH": str(Path(features.__file__).parents[2])}
     glottis = [sys.executable, "-m", "tts.apps.cli", "prepare", "features", "--frontend", "characters", "--nj", "2"]
+    glottis += ["--f0-method", "harvest"]  # slow enough to be interrupted
     folders = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     process = subprocess.Popen([*glottis, *folders], env=environment, start_new_session=True)
     done = tmp_path / "out" / "features"
@@ -188,6 +190,6 @@ def test_an_interrupt_ends_with_130_and_the_next_run_goes_on(tmp_path):
     finished = {path: path.stat().st_mtime_ns for path in done.glob("*.safetensors")}
     assert 0 < len(finished) < 60
     assert not (tmp_path / "out" / "manifest.jsonl").exists()
-    rows = prepare_features(corpus, tmp_path / "out", SETTINGS, "characters")
+    rows = prepare_features(corpus, tmp_path / "out", replace(SETTINGS, f0_method="harvest"), "characters", n_jobs=2)
     assert len(rows) == 60
     assert all(path.stat().st_mtime_ns == old for path, old in finished.items())

@@ -1,4 +1,8 @@
+import os
+
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from tts.data.files import atomic_path, check_id, read_lines, some, write_text
 from tts.errors import DataError
@@ -33,6 +37,19 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
         raise RuntimeError
     assert (tmp_path / "t").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_a_file_has_the_mode_that_the_umask_gives_whatever_made_it(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "t") as temporary:
+            save_file({"a": np.zeros(1)}, temporary)  # makes files that only their owner may read
+    finally:
+        os.umask(before)
+    assert (tmp_path / "t").stat().st_mode & 0o777 == mode
+    assert load_file(tmp_path / "t")["a"].tolist() == [0.0]
 
 
 def test_long_lists_are_shown_by_their_first_five():

@@ -56,6 +56,16 @@ def test_a_base_with_a_head_that_counts_the_state_itself_is_refused():
         Composite(SCHEDULE, [], Parametrization("preconditioned"), base=lambda u, t: u)
 
 
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), -float("inf")])
+def test_a_weight_that_is_no_finite_number_is_refused(weight):
+    with pytest.raises(ValueError, match="the weight of a term must be a finite number"):
+        Term(lambda x, t: x, weight=weight)
+    with pytest.raises(ValueError, match="the weight of a term must be a finite number"):
+        classifier_free(lambda x, t: x, lambda x, t: x, scale=weight)
+    with pytest.raises(ValueError, match="the weight of a term must be a finite number"):
+        classifier_guidance(lambda x, t: x.sum(1), SCHEDULE, scale=weight)
+
+
 def test_float32_states_stay_float32():
     composite = Composite(SCHEDULE, [Term(lambda x, t: x)], Parametrization("preconditioned", 0.4), torch.ones(1, 3))
     assert composite(torch.ones(2, 3), torch.tensor([0.1, 1.0])).dtype == torch.float32

@@ -49,6 +49,26 @@ def test_dtype_and_shape_are_kept_and_float32_does_not_cancel_near_0(schedule):
     assert schedule.sigma(t)[0, 0] > 0
 
 
+class OnMps(torch.Tensor):
+    """A float32 tensor that says it lies on a device without float64."""
+
+    device = torch.device("mps")
+
+    def double(self):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+@every_schedule
+def test_a_device_without_float64_gets_the_values_of_the_cpu_in_float32(schedule):
+    t = torch.tensor([0.01, 0.5, 1.0])
+    for function in (schedule.alpha, schedule.sigma, schedule.beta, schedule.log_snr, schedule.time_of_log_snr):
+        found = function(t.as_subclass(OnMps))
+        assert found.dtype == torch.float32 and torch.equal(found.as_subclass(torch.Tensor), function(t))
+
+
 def test_from_betas_hits_every_point_of_the_discrete_grid():
     betas = torch.rand(50, dtype=F64, generator=torch.Generator().manual_seed(0)) * 0.3 + 1e-4
     t = torch.arange(1, 51, dtype=F64) / 50

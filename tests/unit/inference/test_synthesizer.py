@@ -137,6 +137,7 @@ def test_packing_gives_the_same_model_with_a_card_and_a_zip(folder, tmp_path):
     first, second = load_model_folder(folder), load_model_folder(tmp_path / "packed")
     for name, value in first.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[name])
+    assert len({path.stat().st_mode for path in (tmp_path / "packed").iterdir()}) == 1  # whoever reads one reads all
     card = (tmp_path / "packed" / "README.md").read_text()
     assert "Synthetic tones." in card and first.model.config.audio.fingerprint() in card
     assert archive.stat().st_size > 1000
@@ -156,6 +157,9 @@ def edit_config(folder, change):
         (lambda v: v["model"].update(_target_="os.system"), "_target_"),
         (lambda v: v["model"].update(content_dim="16"), "content_dim"),
         (lambda v: v["model"].update(content_dim=8), "tensor"),
+        (lambda v: v["model"].update(content_dim=-5), "these sizes make no model"),
+        (lambda v: v["model"]["text"].update(heads=0), "these sizes make no model"),
+        (lambda v: v["model"]["denoiser"].update(channels=[]), "these sizes make no model"),
         (lambda v: v["model"].update(n_tokens=3), "symbols"),
         (lambda v: v["sampling"].update(steps=0), "steps"),
     ],

@@ -5,7 +5,7 @@ import torch
 
 from tts.nets.blocks import MaskedGroupNorm, SelfAttention, lengths_to_mask, rotate
 from tts.nets.unet1d import UNet1d, halve
-from tts.nets.unet2d import UNet2d
+from tts.nets.unet2d import LinearAttention, UNet2d
 from tts.nets.wavenet import WaveNet
 from tts.speech.config import PriorConfig
 from tts.speech.source import PriorDecoder
@@ -68,6 +68,23 @@ def test_a_batch_equals_its_singles_and_padding_stays_zero(name, lengths):
     assert batch.abs().max() > 1e-3
     if name != "style":
         assert (batch * (1 - mask)).abs().max() == 0
+
+
+@pytest.mark.parametrize("net", [lambda: SelfAttention(8, 2), lambda: LinearAttention(8)], ids=["self", "linear"])
+def test_attention_stays_finite_and_right_under_bf16_where_a_softmax_in_half_precision_overflows(net):
+    net = seeded(net, spread=0.05)
+    if isinstance(net, LinearAttention):
+        net.gain.data.fill_(1.0)
+    x = 300 * torch.randn(2, 8, 12, generator=torch.Generator().manual_seed(0))
+    mask = lengths_to_mask(torch.tensor([12, 7]))
+    if isinstance(net, LinearAttention):
+        x, mask = x.unsqueeze(2).expand(-1, -1, 4, -1), mask.unsqueeze(1)
+    with torch.no_grad():
+        exact = net(x * mask, mask)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = net(x * mask, mask)
+    assert found.isfinite().all()
+    assert (found.float() - exact).abs().mean() < 0.1 * exact.abs().mean()
 
 
 def test_masked_group_norm_is_torchs_where_nothing_is_masked():

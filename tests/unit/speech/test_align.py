@@ -42,6 +42,18 @@ def test_as_many_frames_as_states_gives_one_each():
     assert monotonic_path(np.zeros((5, 5))).tolist() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("frames", range(1, 7))
+def test_long_runs_of_skippable_states_are_walked_or_refused(frames):
+    score = np.random.default_rng(frames).normal(size=(frames, 8))
+    inner = np.array([False, True, True, True, True, True, True, False])  # at most three in a row are skipped
+    if frames < 3:
+        with pytest.raises(ValueError, match=f"cannot align 3 states to {frames} frames"):
+            monotonic_path(score, inner)
+    else:
+        path = monotonic_path(score, inner)
+        assert path[0] == 0 and path[-1] == 7 and np.diff(path).max() <= 4
+
+
 def test_too_few_frames_and_broken_scores_are_refused():
     with pytest.raises(ValueError, match="cannot align 4 states to 3 frames"):
         monotonic_path(np.zeros((3, 4)))
@@ -86,6 +98,11 @@ def test_an_unheard_sound_is_still_placed():
     aligner.fit(mels, phones)
     durations = aligner.align(mels[0], [*phones[0][:3], "x", *phones[0][4:]])
     assert durations.sum() == mels[0].shape[1] and durations[3] >= 1
+
+
+def test_an_utterance_of_pauses_alone_is_refused():
+    with pytest.raises(ValueError, match="utterance 0: no sound among its 3 phones"):
+        FlatStartAligner().fit([np.zeros((80, 9))], [[" ", ",", "."]])
 
 
 def test_more_sounds_than_frames_names_the_utterance():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tts.nets.blocks import lengths_to_mask
 from tts.speech.config import DenoiserInputs, DenoiserKind, ParametrizationKind
@@ -52,6 +53,22 @@ def test_a_batch_equals_its_singles(choices, sampler):
         single = render(model, cut, options, [5 + i], [n])
         torch.testing.assert_close(batch[i : i + 1, :, :n], single, atol=1e-4, rtol=1e-4)
         assert batch[i, :, n:].abs().sum() == 0
+
+
+@pytest.mark.parametrize("choices", CASES, ids=lambda c: "-".join(v.value for v in c.values()))
+def test_forty_frames_of_padding_change_no_valid_frame(choices):
+    model, data = tiny(**choices), inputs([21, 14])
+    found = []
+    for frames in (0, 40):
+        content, pitch, voiced, style, mask = (F.pad(x, (0, frames)) if x.shape[-1] == 21 else x for x in data)
+        u = F.pad(torch.randn(2, 80, 21, generator=torch.Generator().manual_seed(1)) * data[-1], (0, frames))
+        with torch.inference_mode():
+            priors = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style)
+            g = model.style(u, mask)
+            eps = model.composite(priors, style, mask)(u, torch.tensor([0.2, 0.9])) * mask
+        found.append((g, *(x[..., :21] for x in (*priors.mels.values(), eps))))
+    for plain, padded in zip(*found, strict=True):
+        torch.testing.assert_close(padded, plain, atol=1e-5, rtol=0)
 
 
 def test_a_swap_changes_one_prior_only():

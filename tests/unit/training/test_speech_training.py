@@ -1,5 +1,6 @@
 """Training of the source-filter model: exact resume, bad steps, learning rates, two processes."""
 
+import dataclasses
 import logging
 import math
 import signal
@@ -12,13 +13,15 @@ import pytest
 import torch
 
 from tts.config import to_dict
+from tts.data.dataset import DURATIONS
 from tts.data.files import write_json
-from tts.errors import ConfigError, ModelError
+from tts.errors import ConfigError, DataError, ModelError
 from tts.testing import make_features, tiny_speech_config
 from tts.training.average import average_checkpoints
+from tts.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from tts.training.config import OptimizerConfig, TrainConfig
 from tts.training.presets import load_train_config
-from tts.training.run import LAST, train
+from tts.training.run import LAST, _checkpoint_to_resume, train
 from tts.training.speech import SpeechTask, learning_rate
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -175,6 +178,73 @@ def test_a_step_that_is_not_finite_is_skipped_and_too_many_end_the_run(features,
     monkeypatch.setattr(SpeechTask, "training_step", poisoned(range(100)))
     with pytest.raises(ModelError, match="3 steps in a row had no finite gradient"):
         train(tiny_config(steps=8, prior_steps=8, max_bad_steps=3), features, tmp_path / "many")
+
+
+def test_a_batch_that_is_not_finite_leaves_no_trace_in_what_is_measured(features, tmp_path, monkeypatch):
+    original = SpeechTask.training_step
+
+    def poisoned(self, batch, index):
+        scale = math.nan if self.global_step in (1, 5) else 1.0
+        return original(self, dataclasses.replace(batch, mel=batch.mel * scale), index)
+
+    monkeypatch.setattr(SpeechTask, "training_step", poisoned)
+    train(tiny_config(freeze_priors=False, prior_steps=3), features, tmp_path)
+    state = checkpoint_of(tmp_path)
+    assert all(torch.isfinite(v).all() for v in state["state_dict"].values())
+    assert not (state["state_dict"]["model.residual_std"] == 0.5).any()
+
+
+def test_every_rank_learns_where_in_time_to_look_from_the_batches_of_all(monkeypatch):
+    t, gaps = torch.tensor([[0.1, 0.5], [0.3, 0.9]]), torch.tensor([[0.2, 0.4], [0.6, 0.8]])
+    states = []
+    for rank in range(2):
+        task = SpeechTask(tiny_config())
+        sent = []
+
+        def all_gather(mine, rank=rank, sent=sent):
+            sent.append(mine)
+            other = torch.full_like(mine, math.nan)
+            other[:, :2] = torch.stack((t[1 - rank], gaps[1 - rank]))
+            return torch.stack((mine, other) if rank == 0 else (other, mine))
+
+        monkeypatch.setattr(task, "all_gather", all_gather)
+        task._learn_times(t[rank], gaps[rank])
+        assert sent[0].shape == (2, task.config.max_batch)
+        states.append(task.times.state_dict()["mean_loss"])
+    assert torch.equal(*(state.nan_to_num(-1.0) for state in states))
+    assert sorted(states[0][states[0].isfinite()].tolist()) == pytest.approx([0.2, 0.4, 0.6, 0.8])
+
+
+def test_features_that_were_not_aligned_are_refused_before_anything_is_written(tmp_path):
+    folder = tmp_path / "features"
+    make_features(folder, n=2, seconds=0.8)
+    (folder / DURATIONS).unlink()
+    with pytest.raises(DataError, match=r"no durations\.safetensors. Run `glottis align` first"):
+        train(tiny_config(), folder, tmp_path / "exp")
+    assert not (tmp_path / "exp").exists()
+
+
+def test_a_second_process_takes_the_run_of_the_first_for_its_own(tmp_path, monkeypatch):
+    config = tiny_config()
+    write_json(tmp_path / "config.json", to_dict(config))  # as the first process has just done
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert _checkpoint_to_resume(config, tmp_path, "never") is None
+    monkeypatch.delenv("LOCAL_RANK")
+    with pytest.raises(ModelError, match="holds a run already"):
+        _checkpoint_to_resume(config, tmp_path, "never")
+
+
+def test_half_a_checkpoint_is_never_in_the_place_of_a_whole_one(tmp_path, monkeypatch):
+    path, io = tmp_path / "checkpoints" / LAST, AtomicCheckpointIO()
+    io.save_checkpoint({"global_step": 1}, path)
+    monkeypatch.setattr(torch, "save", lambda _, file: file.write(b"half") and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        io.save_checkpoint({"global_step": 2}, path)
+    assert read_checkpoint(path) == {"global_step": 1}
+    assert [p.name for p in path.parent.iterdir()] == [LAST]
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ModelError, match=r"last\.ckpt: not a complete checkpoint"):
+        read_checkpoint(path)
 
 
 def test_the_learning_rate_warms_up_and_decays_in_each_phase():

@@ -92,7 +92,7 @@ def _front_page() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="glottis",
         usage="glottis [--version] [--traceback] VERB ...",
-        description="Speech synthesis and voice conversion with source-filter diffusion priors.",
+        description="Speech synthesis with source-filter diffusion priors.",
         epilog=f"verbs:\n{listing}\n\n'glottis VERB --help' shows what a verb takes, with its defaults.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -113,6 +113,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
-        if "%(default)" in text or action.default in (None, False, argparse.SUPPRESS, []) or not action.option_strings:
+        nothing = action.default is False or action.default in (None, "", argparse.SUPPRESS, [])
+        if nothing or "%(default)" in text or not action.option_strings:
             return text
         return f"{text} (default %(default)s)"

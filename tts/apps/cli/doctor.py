@@ -115,6 +115,7 @@ def _caches() -> Iterator[str]:
 def _describe(folder: Path) -> Iterator[str]:
     from tts.config import AUDIO_CONFIGS, to_dict
     from tts.inference.model_folder import KIND, VERSION, load_model_folder
+    from tts.speech.model import parameter_counts
 
     loaded = load_model_folder(folder)
     model, audio = loaded.model, loaded.model.config.audio
@@ -126,10 +127,7 @@ def _describe(folder: Path) -> Iterator[str]:
     yield f"  audio        {contract}, fingerprint {audio.fingerprint()}"
     yield f"               {', '.join(f'{key} {value}' for key, value in to_dict(audio).items())}"
     yield "  parameters"
-    parts = {name: part for name, part in model.named_children() if name != "denoisers"}
-    parts |= {f"denoiser, {attribute}": part for attribute, part in model.denoisers.items()}
-    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
-    for name, count in (*counts.items(), ("all", sum(p.numel() for p in model.parameters()))):
+    for name, count in parameter_counts(model).items():
         yield f"    {name:<20}{count:>13,}"
 
 

@@ -11,14 +11,14 @@ logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `glottis synthesize`."""
-    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder")
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder, or an experiment with one")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--text", help="text of any length, spoken into --out")
     what.add_argument(
         "--text-file", type=Path, metavar="FILE", help="UTF-8; every line is spoken into --out-dir as 1.wav, 2.wav, …"
     )
     what.add_argument("--long-file", type=Path, metavar="FILE", help="UTF-8; the whole file is spoken into --out")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="wave to write (.wav, .flac or .ogg)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="wave to write (.wav, .flac, .ogg or .mp3)")
     parser.add_argument("--out-dir", type=Path, metavar="DIR", help="folder for --text-file")
     parser.add_argument("--style", help="speaker name or reference recording; default: the model's first speaker")
     parser.add_argument("--overwrite", action="store_true", help="replace waves of --text-file that are there")
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("give --out with --text or --long-file, or --out-dir with --text-file.")
     if args.text_file is not None and args.out_dir is None:
         raise ValueError("--text-file needs --out-dir.")
-    from tts.inference.long_form import speak_lines, speak_long
+    from tts.inference.long_form import read_text, speak_lines, speak_long
     from tts.inference.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.from_pretrained(args.model, device=args.device, vocoder=args.vocoder)
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         count = speak_lines(synthesizer, args.text_file, args.out_dir, overwrite=args.overwrite, **options)
         logger.info("%d waves in %s, vocoder %s", count, args.out_dir, synthesizer.vocoder.name)
         return 0
-    text = args.text if args.text is not None else args.long_file.read_text(encoding="utf-8-sig")
+    text = args.text if args.text is not None else read_text(args.long_file)
     seconds = speak_long(synthesizer, text, args.out, **options)
     logger.info("%.2f s of speech in %s, vocoder %s", seconds, args.out, synthesizer.vocoder.name)
     return 0

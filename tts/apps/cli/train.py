@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from tts.training.presets import load_train_config
     from tts.training.run import train
 
-    config = load_train_config(args.config, [*args.overrides, f"devices={args.ngpu}"])
+    config = load_train_config(args.config, [f"devices={args.ngpu}", *args.overrides])
     last = train(config, args.features, args.exp, dev=args.dev, resume=args.resume)
     logger.info("trained %d steps: %s", config.steps, last)
     return 0
