@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +182,8 @@ def test_an_interrupt_ends_with_130_and_the_next_run_goes_on(tmp_path):
     glottis = [sys.executable, "-m", "tts.apps.cli", "prepare", "features", "--frontend", "characters", "--nj", "2"]
     glottis += ["--f0-method", "harvest"]  # slow enough to be interrupted
     folders = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
-    process = subprocess.Popen([*glottis, *folders], env=environment, start_new_session=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a suite in the background inherits a deaf ear
+    process = subprocess.Popen([*glottis, *folders], env=environment, start_new_session=True, preexec_fn=heard)
     done = tmp_path / "out" / "features"
     while process.poll() is None and not (done.is_dir() and any(done.glob("*.safetensors"))):
         time.sleep(0.02)
