@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -264,6 +265,21 @@ def test_losses_fall_on_the_synthetic_corpus(features, tmp_path):
     prior = [e.value for e in events.Scalars("loss/prior")]
     assert sum(prior[-5:]) < 0.8 * sum(prior[:5])
     assert (tmp_path / "images" / "step-0000060.png").stat().st_size > 1000
+
+
+@pytest.mark.timeout(240)
+def test_two_processes_go_on_as_if_they_had_not_been_stopped(features, tmp_path):
+    config = tiny_config(steps=6, prior_steps=2, keep=10, figures_every=3, cpu_processes=2)
+    for name in ("whole", "parts"):
+        process = start(config, features, tmp_path / name, tmp_path)
+        output, _ = process.communicate(timeout=200)
+        assert process.returncode == 0, output
+        if name == "whole":
+            shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+            (tmp_path / "parts" / "checkpoints" / "step-0000006.ckpt").unlink()
+            shutil.copy(tmp_path / "parts" / "checkpoints" / "step-0000004.ckpt", tmp_path / "parts" / "checkpoints" / LAST)
+    assert_same_state(checkpoint_of(tmp_path / "whole"), checkpoint_of(tmp_path / "parts"))
+    assert (tmp_path / "parts" / "images" / "step-0000006.png").exists()
 
 
 @pytest.mark.timeout(240)
