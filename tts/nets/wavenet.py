@@ -34,9 +34,8 @@ class WaveNet(nn.Module):
         for gate, output, shift in zip(self.gates, self.outputs, shifts, strict=True):
             a, b = (gate(x) + shift).chunk(2, dim=1)
             y = output(self.drop(torch.tanh(a) * torch.sigmoid(b)))
-            if y.shape[1] == self.channels:
-                return (skips + y) * mask
-            residual, skip = y.chunk(2, dim=1)
-            x = (x + residual) * mask
+            *residual, skip = y.split(self.channels, dim=1)  # the last layer has no residual
             skips = skips + skip
+            if residual:
+                x = (x + residual[0]) * mask
         return skips * mask

@@ -7,6 +7,7 @@ import lightning as L
 import torch
 
 from tts.data.dataset import Batch, UtteranceDataset, collate
+from tts.data.files import atomic_path
 from tts.data.statistics import Statistics
 from tts.nets.blocks import lengths_to_mask
 from tts.speech.griffin_lim import GriffinLim
@@ -49,8 +50,8 @@ class FigureCallback(L.Callback):
         sample = sample_mel(model, priors, style, mask, options, noise)
         board.add_scalar("dev/sample_l1", masked_l1(sample, batch.mel, mask), step)
         figure = utterance_figure(batch, priors, sample, self.statistics)
-        (exp / "images").mkdir(exist_ok=True)
-        figure.savefig(exp / "images" / f"step-{step:07d}.png", dpi=60)
+        with atomic_path(exp / "images" / f"step-{step:07d}.png") as temporary:
+            figure.savefig(temporary, format="png", dpi=60)
         board.add_figure("utterance", figure, step)
         length = int(batch.mel_lengths[0])
         vocoder = GriffinLim(self.config.model.audio)
