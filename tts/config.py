@@ -82,6 +82,19 @@ AUDIO_CONFIGS = {
 }
 
 
+def check_ranges(config: Any, where: str, names: str, low: float, high: float) -> None:
+    """Every one of the space-separated fields `names` of a dataclass, or each value of a tuple there, lies in [low, high].
+
+    Raises:
+        ConfigError: naming the field, what was found and the range; NaN lies in none.
+    """
+    for name in names.split():
+        found = getattr(config, name)
+        values = found if isinstance(found, tuple) else (found,)
+        if not values or not all(low <= value <= high for value in values):
+            raise ConfigError(f"{where}.{name}: found {found}, expected {low:g} to {high:g}.")
+
+
 def to_dict(config: Any) -> Any:
     """Plain JSON-ready values of a dataclass, recursively; enums become their values."""
     if dataclasses.is_dataclass(config):

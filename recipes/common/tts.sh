@@ -35,6 +35,8 @@ dumpdir=                     # folder of downloads and data (default dump/ besid
 expdir=                      # folder of experiments (default exp/ beside recipes/)
 train_config=                # preset in conf/ (default the profile's)
 train_args=                  # overrides of the preset, such as "steps=100 optimizer.lr=5e-4"
+vocoder=griffin_lim          # griffin_lim, a HiFi-GAN (folder or public name), or train: a HiFi-GAN on these recordings
+vocoder_args=                # options of glottis train-vocoder, such as "--preset v1 --steps 400000"
 inference_args=              # options of glottis decode, such as "--steps 8 --temperature 0.8"
 asr=                         # recogniser that counts wrong words, or none (default the installed Whisper)
 tag=                         # last part of the experiment's name (default profile and corpus)
@@ -75,6 +77,7 @@ dumpdir=$(absolute "${dumpdir:-$root/dump}")
 dump=$dumpdir/${source}_${fs}${speaker:+_$speaker}
 exp=$(absolute "${expdir:-$root/exp}")/${recipe:-tts}_$tag
 read -r -a train_words <<<"$train_args"
+read -r -a vocoder_words <<<"$vocoder_args"
 read -r -a inference_words <<<"$inference_args"
 
 extras=train,eval,asr
@@ -126,16 +129,21 @@ if ((stage <= 5 && stop_stage >= 5)); then
 fi
 resources=(--ngpu "$ngpu")
 run_stage 5 train "$exp" train --features "$dump/features/train" --dev "$dump/features/dev" --exp "$exp" \
-  --config "${train_config:-$profile}" "model.frontend=$frontend" ${train_words[@]+"${train_words[@]}"}
+  --config "${train_config:-$profile}" ${train_words[@]+"${train_words[@]}"}
 resources=()
 
-# Stage 6: the mean of the last checkpoints.
+# Stage 6: the mean of the last checkpoints, and the vocoder if one is to be trained.
 run_stage 6 average "$exp" average --exp "$exp"
+if [ "$vocoder" = train ]; then
+  run_stage 6 train_vocoder "$exp" train-vocoder --features "$dump/features/train" --out "$exp/vocoder" \
+    ${vocoder_words[@]+"${vocoder_words[@]}"}
+  vocoder=$exp/vocoder
+fi
 
 # Stage 7: speak the evaluation set, and once more with the priors alone, to see what diffusion adds.
-run_stage 7 decode "$exp" decode --exp "$exp" --data "$dump/data/eval" --out "$exp/decode/eval" \
+run_stage 7 decode "$exp" decode --exp "$exp" --data "$dump/data/eval" --out "$exp/decode/eval" --vocoder "$vocoder" \
   ${inference_words[@]+"${inference_words[@]}"}
-run_stage 7 decode_priors "$exp" decode --exp "$exp" --data "$dump/data/eval" --out "$exp/decode/eval_priors" \
+run_stage 7 decode_priors "$exp" decode --exp "$exp" --data "$dump/data/eval" --out "$exp/decode/eval_priors" --vocoder "$vocoder" \
   ${inference_words[@]+"${inference_words[@]}"} --sampler prior
 
 # Stage 8: compare both with the recordings; RESULTS.md and a page to listen to.

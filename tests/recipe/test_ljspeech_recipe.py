@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tts.metrics.systems import read_decoded
 from tts.testing import make_corpus
 
 pytestmark = [pytest.mark.recipe, pytest.mark.timeout(1500)]
@@ -100,3 +101,11 @@ def test_the_configuration_of_a_finished_experiment_cannot_be_changed(finished, 
     assert done.returncode == 1
     assert "another configuration" in done.stdout
     assert "seed: 0 -> 1" in done.stdout
+
+
+def test_a_vocoder_is_trained_on_the_same_recordings_and_speaks(finished, real_recipe, options):
+    vocoder = ["--vocoder", "train", "--vocoder_args", "--steps 2 --batch 1 --threads 1 --device cpu"]
+    done = real_recipe.run(*options, "--tag", "whole", "--stage", "6", "--stop_stage", "7", *vocoder)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert (finished / "vocoder" / "last.ckpt").is_file()
+    assert {system.vocoder for system in read_decoded([finished / "decode" / "eval"])} == {str(finished / "vocoder")}

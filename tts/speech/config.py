@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from tts.config import AudioConfig
+from tts.config import AudioConfig, check_ranges
 from tts.errors import ConfigError
 from tts.text.frontends import FRONTENDS
+
+MAX_WIDTH, MAX_LAYERS = 8192, 128  # of any network; beyond these a configuration is damaged or hostile
 
 
 class DenoiserKind(str, Enum):
@@ -43,6 +45,14 @@ class TextEncoderConfig:
     predictor_channels: int = 192
     predictor_dropout: float = 0.3  # duration and pitch overfit long before the priors do
 
+    def __post_init__(self) -> None:
+        check_ranges(self, "model.text", "channels heads hidden predictor_channels", 1, MAX_WIDTH)
+        check_ranges(self, "model.text", "layers kernel_size", 1, MAX_LAYERS)
+        check_ranges(self, "model.text", "dropout predictor_dropout", 0, 0.99)
+        if self.channels % self.heads:
+            raise ConfigError(f"model.text: {self.channels} channels do not divide among {self.heads} heads.")
+        _check_odd(self.kernel_size, "model.text.kernel_size")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PriorConfig:
@@ -52,6 +62,12 @@ class PriorConfig:
     layers: int = 8
     kernel_size: int = 5
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "model.prior", "channels", 1, MAX_WIDTH)
+        check_ranges(self, "model.prior", "layers kernel_size", 1, MAX_LAYERS)
+        check_ranges(self, "model.prior", "dropout", 0, 0.99)
+        _check_odd(self.kernel_size, "model.prior.kernel_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +79,9 @@ class DenoiserConfig:
     dim: int = 128  # width of unet2d
     channels: tuple[int, ...] = (128, 192)  # widths of the levels of unet1d
     parametrization: ParametrizationKind = ParametrizationKind.preconditioned
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "model.denoiser", "dim channels", 1, MAX_WIDTH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +101,15 @@ class SpeechConfig:
     beta_max: float = 20.0
 
     def __post_init__(self) -> None:
+        check_ranges(self, "model", "content_dim style_dim style_hidden", 1, MAX_WIDTH)
+        check_ranges(self, "model", "n_tokens", 0, 1_000_000)
+        check_ranges(self, "model", "beta_max", 0, 1000)
         if not 0 < self.beta_min <= self.beta_max:
             raise ConfigError(f"model: need 0 < beta_min <= beta_max, found {self.beta_min} and {self.beta_max}.")
         if self.frontend not in FRONTENDS:
             raise ConfigError(f"model.frontend: found {self.frontend!r}, expected {' or '.join(FRONTENDS)}.")
+
+
+def _check_odd(size: int, where: str) -> None:
+    if size % 2 == 0:
+        raise ConfigError(f"{where}: found {size}, expected an odd number.")

@@ -1,11 +1,16 @@
 """Phones to contextual vectors, and the predictors of duration and pitch."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tts.errors import ModelError
 from tts.nets.blocks import ChannelNorm, TransformerLayer
 from tts.speech.config import TextEncoderConfig
+
+MAX_PHONE_FRAMES = 2000  # half a minute
 
 
 class TextEncoder(nn.Module):
@@ -72,8 +77,18 @@ class DurationPredictor(nn.Module):
 
     @staticmethod
     def to_frames(log_durations: Tensor, speed: float, mask: Tensor) -> Tensor:
-        """Whole frames (B, L) from log(1 + d), divided by `speed`; rounding errors are carried on, not lost."""
-        exact = (log_durations.exp() - 1).clamp(min=0.0) / speed * mask.squeeze(1)
+        """Whole frames (B, L) from log(1 + d), divided by `speed`; rounding errors are carried on, not lost.
+
+        Raises:
+            ModelError: for a duration that is not a number, or above MAX_PHONE_FRAMES at speed 1.
+        """
+        frames = ((log_durations.exp() - 1).clamp(min=0.0) * mask.squeeze(1)).nan_to_num(nan=math.inf)
+        if (longest := frames.max().item()) > MAX_PHONE_FRAMES:
+            raise ModelError(
+                f"the model predicts a phone of {longest:g} frames, expected {MAX_PHONE_FRAMES} at most: its training went "
+                "astray or its weights are damaged. Take another checkpoint."
+            )
+        exact = frames / speed
         ends = exact.cumsum(1).round().long()
         return torch.diff(ends, dim=1, prepend=ends.new_zeros(len(ends), 1))
 

@@ -19,9 +19,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint to `path`."""
-        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
-            torch.save(checkpoint, file)
+        """Write a checkpoint to `path`.
+
+        Raises:
+            OSError: if the disk is full or not to be written; the checkpoints there stay as they are.
+        """
+        try:
+            with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+        except RuntimeError as err:  # how torch's writer ends after an OSError of the file
+            if isinstance(err.__context__, OSError):
+                raise OSError(f"{path}: the checkpoint could not be written: {err.__context__}.") from err
+            raise
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from tts.config import check_ranges
 from tts.errors import ConfigError
 from tts.speech.config import SpeechConfig
 
@@ -26,6 +27,9 @@ class LossWeights:
     gauge: float = 0.01  # keeps energy in the filter prior
     diffusion: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_ranges(self, "train.weights", "prior duration pitch voicing gauge diffusion", 0, 1e6)
+
 
 @dataclass(kw_only=True)
 class OptimizerConfig:
@@ -39,6 +43,12 @@ class OptimizerConfig:
     warmup: int = 200  # steps
     clip: float = 1.0  # global gradient norm
     ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "train.optimizer", "lr final_lr weight_decay ema_decay", 0, 1)
+        check_ranges(self, "train.optimizer", "beta1 beta2", 0, 0.9999999)
+        check_ranges(self, "train.optimizer", "warmup", 0, 1e9)
+        check_ranges(self, "train.optimizer", "clip", 1e-9, 1e9)
 
 
 @dataclass(kw_only=True)
@@ -74,7 +84,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not 0 < self.prior_steps <= self.steps:
             raise ConfigError(f"train: need 0 < prior_steps <= steps, found {self.prior_steps} and {self.steps}.")
-        counts = ("max_frames", "max_batch", "checkpoint_every", "keep", "figures_every", "log_every", "threads")
-        for name in (*counts, "cpu_processes", "max_bad_steps"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"train.{name}: found {getattr(self, name)}, expected 1 or more.")
+        counts = "max_frames max_batch checkpoint_every keep figures_every log_every threads cpu_processes max_bad_steps"
+        check_ranges(self, "train", counts, 1, 1e9)
+        check_ranges(self, "train", "segment_frames workers devices seed", 0, 1e18)
+        check_ranges(self, "train", "reference_probability", 0, 1)
+
+    @property
+    def processes(self) -> int:
+        """How many processes train: one a CUDA device, or `cpu_processes` without any."""
+        return self.devices or self.cpu_processes

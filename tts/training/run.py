@@ -77,7 +77,10 @@ def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*dataloader is not resumable")  # the sampler was put in its place
         warnings.filterwarnings("ignore", message=".*exists and is not empty")
-        trainer.fit(SpeechTask(config), loader, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(SpeechTask(config), loader, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as err:  # how Lightning passes Ctrl-C on
+            raise KeyboardInterrupt if trainer.interrupted else err from None
     if trainer.global_step % config.checkpoint_every:
         for name in (f"step-{trainer.global_step:07d}.ckpt", LAST):
             trainer.save_checkpoint(exp / CHECKPOINTS / name)
@@ -90,7 +93,6 @@ def make_trainer(config: TrainConfig, exp: Path, figures: L.Callback) -> L.Train
     on_gpu = config.devices > 0
     device = resolve_device("cuda" if on_gpu else "cpu")
     bf16 = resolve_precision(config.precision.value, device) == torch.bfloat16
-    n_devices = config.devices if on_gpu else config.cpu_processes
     checkpoints = ModelCheckpoint(
         exp / CHECKPOINTS,
         filename="step-{step:07d}",
@@ -106,8 +108,8 @@ def make_trainer(config: TrainConfig, exp: Path, figures: L.Callback) -> L.Train
     return L.Trainer(
         default_root_dir=exp,
         accelerator="cuda" if on_gpu else "cpu",
-        devices=n_devices,
-        strategy="ddp_find_unused_parameters_true" if n_devices > 1 else "auto",
+        devices=config.processes,
+        strategy="ddp_find_unused_parameters_true" if config.processes > 1 else "auto",
         precision="bf16-mixed" if bf16 else "32-true",
         max_steps=config.steps,
         max_epochs=-1,
@@ -138,6 +140,8 @@ def _checkpoint_to_resume(config: TrainConfig, exp: Path, resume: str) -> Path |
             raise ModelError(f"{exp} holds a run already. Give another --exp, or --resume auto to go on with it.")
         old, new = read_json(path), to_dict(config)
         changed = [f"{k}: {_short(old.get(k), new[k])}" for k in MODEL_KEYS if old.get(k) != new[k]]
+        if (before := from_dict(TrainConfig, old).processes) != config.processes:
+            changed.append(f"processes: {before} -> {config.processes}")
         if changed:
             raise ModelError(
                 f"{exp} holds a run with another configuration; it was not touched. Differing: {'; '.join(changed)}. "

@@ -13,8 +13,11 @@ from tts.data.dataset import Batch
 from tts.diffusion import TimeSampler, denoising_loss
 from tts.errors import ModelError
 from tts.nets.blocks import lengths_to_mask
+from tts.speech.config import ParametrizationKind
 from tts.speech.model import Priors, SourceFilterModel
 from tts.training.config import TrainConfig
+
+UNVOICED_WEIGHT = 0.1
 
 
 def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
@@ -37,7 +40,8 @@ def prior_losses(model: SourceFilterModel, batch: Batch, style: Tensor) -> tuple
     """Losses of everything but the denoisers, each a masked mean, and the priors under true durations and pitch.
 
     prior = |x0 - (mu_src + mu_ftr)|;  gauge = mean over bins of (mean over time of mu_src)^2;
-    duration = MSE of log(1 + d);  pitch = MSE of the z-scored log-F0;  voicing = cross-entropy.
+    duration = MSE of log(1 + d);  pitch = MSE of the z-scored log-F0, where frames without a pitch, whose target is only
+    interpolated, weigh UNVOICED_WEIGHT;  voicing = cross-entropy.
     """
     mask = lengths_to_mask(batch.mel_lengths, batch.mel.shape[-1])
     token_mask = lengths_to_mask(batch.token_lengths, batch.tokens.shape[-1])
@@ -49,12 +53,13 @@ def prior_losses(model: SourceFilterModel, batch: Batch, style: Tensor) -> tuple
     pitch, voicing = model.pitch(content, style, mask)
     frames, tokens = mask.sum(), token_mask.sum()
     valid, valid_tokens = mask.squeeze(1), token_mask.squeeze(1)
+    weight = valid * (voiced + UNVOICED_WEIGHT * (1 - voiced))
     source_mean = (priors.mels["source"] * mask).sum(-1) / mask.sum(-1).clamp(min=1)
     losses = {
         "prior": masked_l1(batch.mel, priors.mean, mask),
         "gauge": source_mean.square().mean(),
         "duration": ((log_durations - torch.log1p(batch.durations.float())).square() * valid_tokens).sum() / tokens,
-        "pitch": ((pitch - batch.pitch).square() * valid).sum() / frames,
+        "pitch": ((pitch - batch.pitch).square() * weight).sum() / weight.sum().clamp(min=1),
         "voicing": (F.binary_cross_entropy_with_logits(voicing, voiced, reduction="none") * valid).sum() / frames,
     }
     return losses, priors
@@ -74,7 +79,9 @@ class SpeechTask(L.LightningModule):
         torch.manual_seed(config.seed)  # noqa: TID251  initial weights know no generator
         self.model = SourceFilterModel(config.model)
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
-        self.times = TimeSampler(self.model.schedule, "gap")
+        # 1 - loss is what is learned beyond the base of `preconditioned`; the others have no base to compare with
+        has_base = config.model.denoiser.parametrization == ParametrizationKind.preconditioned
+        self.times = TimeSampler(self.model.schedule, "gap" if has_base else "uniform")
         self.bad_steps = 0
         self._bad = False
 
@@ -114,7 +121,7 @@ class SpeechTask(L.LightningModule):
         noise = torch.randn(x0.shape, generator=generator).to(x0) * mask
         composite = self.model.composite(priors, style, mask)
         per_item = denoising_loss(composite, x0 * mask, t.to(x0), noise, mask=mask)
-        self._learn_times(t, (1 - per_item.detach().float()).clamp(min=0))  # what is learned there beyond the base
+        self._learn_times(t, (1 - per_item.detach().float()).clamp(min=0))
         return per_item.mean()
 
     def _learn_times(self, t: Tensor, gaps: Tensor) -> None:

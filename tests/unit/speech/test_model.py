@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tts.errors import ModelError
 from tts.nets.blocks import lengths_to_mask
 from tts.speech.config import DenoiserInputs, DenoiserKind, ParametrizationKind
 from tts.speech.filter import expand_durations
@@ -149,6 +150,13 @@ def test_speed_divides_the_whole_length_without_rounding_away_phones():
     assert DurationPredictor.to_frames(log_durations, 2.0, mask).sum() == 48
     padded = DurationPredictor.to_frames(log_durations, 1.0, torch.cat((torch.ones(1, 1, 10), torch.zeros(1, 1, 30)), -1))
     assert padded[0, 10:].sum() == 0 and padded.sum() == 24
+
+
+@pytest.mark.parametrize("astray", [float("nan"), float("inf"), 9.0])
+def test_durations_of_damaged_weights_are_refused_before_they_fill_the_memory(astray):
+    log_durations, mask = torch.tensor([[1.0, astray]]), torch.ones(1, 1, 2)
+    with pytest.raises(ModelError, match="expected 2000 at most"):
+        DurationPredictor.to_frames(log_durations, 1.0, mask)
 
 
 def test_parameter_counts_add_up():

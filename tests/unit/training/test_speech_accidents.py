@@ -2,6 +2,7 @@
 
 import logging
 import math
+import signal
 import sys
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_disk_that_fills_in_a_checkpoint_leaves_the_one_before_and_the_run_goe
     with monkeypatch.context() as patch:
         patch.setattr(SpeechTask, "on_save_checkpoint", no_room)
         try:
-            with pytest.raises((OSError, RuntimeError)):  # RuntimeError is how torch's writer ends after the OSError
+            with pytest.raises(OSError, match=r"step-0000004\.ckpt: the checkpoint could not be written: .*File too large"):
                 train(tiny_config(), features, tmp_path / "full")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -88,6 +89,25 @@ def test_half_precision_trains_float32_weights_with_float32_losses_near_those_of
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05) and losses["bf16"] != losses["fp32"]
     weights = [v for v in checkpoint_of(tmp_path / "bf16")["state_dict"].values() if v.is_floating_point()]
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in weights)
+
+
+def test_a_run_is_not_gone_on_with_by_another_number_of_processes(features, tmp_path):
+    train(tiny_config(steps=2), features, tmp_path)
+    with pytest.raises(ModelError, match="processes: 1 -> 2"):
+        train(tiny_config(cpu_processes=2), features, tmp_path)
+
+
+def test_ctrl_c_leaves_training_as_an_interrupt(features, tmp_path, monkeypatch):
+    def interrupt(self, batch, batch_index):
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(SpeechTask, "training_step", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny_config(), features, tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)  # Lightning ignores further ones
 
 
 def test_one_utterance_of_one_speaker_can_be_trained_on(tmp_path):

@@ -21,7 +21,7 @@ def test_every_prior_loss_is_the_mean_over_real_frames_or_phones_of_its_definiti
     items = [dataset[0], dataset[1]]
     batch, style = collate(items), torch.linspace(-1, 1, 32).view(2, 16)
     losses, priors = prior_losses(model, batch, style)
-    sums, frames, phones = dict.fromkeys(losses, 0.0), 0, 0
+    sums, weights, frames, phones = dict.fromkeys(losses, 0.0), 0, 0, 0
     for i, item in enumerate(items):
         one, g = collate([item]), style[i : i + 1]
         mask, token_mask = torch.ones(1, 1, item.mel.shape[1]), torch.ones(1, 1, len(item.tokens))
@@ -32,12 +32,14 @@ def test_every_prior_loss_is_the_mean_over_real_frames_or_phones_of_its_definiti
         sums["prior"] += (one.mel - source - model.filter.decode(content, g, mask)).abs().sum() / 80
         sums["gauge"] += (source.mean(-1) ** 2).mean() / len(items)
         sums["duration"] += ((model.duration(vectors, g, token_mask) - torch.log(1 + one.durations)) ** 2).sum()
-        sums["pitch"] += ((pitch - one.pitch) ** 2).sum()
+        weight = torch.where(one.voiced, 1.0, 0.1)
+        sums["pitch"] += (weight * (pitch - one.pitch) ** 2).sum()
+        weights += weight.sum()
         sums["voicing"] += -torch.where(one.voiced, F.logsigmoid(voicing), F.logsigmoid(-voicing)).sum()
         frames, phones = frames + item.mel.shape[1], phones + len(item.tokens)
         torch.testing.assert_close(priors.mels["source"][i, :, : item.mel.shape[1]], source[0], atol=1e-5, rtol=1e-4)
     for name, value in losses.items():
-        expected = sums[name] / {"gauge": 1, "duration": phones}.get(name, frames)
+        expected = sums[name] / {"gauge": 1, "duration": phones, "pitch": weights}.get(name, frames)
         torch.testing.assert_close(value, expected, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
 
 

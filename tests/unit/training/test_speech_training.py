@@ -298,7 +298,18 @@ def test_every_preset_composes(name):
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("modle.x=1", "modle"), ("model.prior.layers=a", "Integer"), ("threads=0", "threads"), ("steps=", "Integer")],
+    [
+        ("modle.x=1", "modle"),
+        ("model.prior.layers=a", "Integer"),
+        ("threads=0", "threads"),
+        ("steps=", "Integer"),
+        ("optimizer.lr=nan", "train.optimizer.lr: found nan, expected 0 to 1"),
+        ("weights.gauge=-1", "train.weights.gauge: found -1"),
+        ("model.prior.kernel_size=4", "model.prior.kernel_size: found 4, expected an odd number"),
+        ("model.text.heads=3", "160 channels do not divide among 3 heads"),
+        ("model.denoiser.channels=[]", r"model.denoiser.channels: found \(\), expected 1 to"),
+        ("model.style_dim=1000000000", "model.style_dim: found 1000000000"),
+    ],
 )
 def test_wrong_overrides_are_refused(override, message):
     with pytest.raises(ConfigError, match=message):
