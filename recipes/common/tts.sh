@@ -29,6 +29,7 @@ min_wav_duration=0.1         # shorter clips are dropped, in seconds
 max_wav_duration=20          # longer clips are dropped, in seconds
 num_dev=10                   # sentences for development
 num_eval=20                  # sentences for evaluation, spread over the corpus and never trained on
+holdout_every=0              # every Nth sentence is for evaluation, in place of num_eval; 0 is none
 ngpu=0                       # GPUs to train on; 0 is the CPU
 nj=2                         # processes that extract features
 dumpdir=                     # folder of downloads and data (default dump/ beside recipes/)
@@ -63,6 +64,8 @@ case ${corpus:=$default_corpus} in
   *) die 2 "--corpus: found '$corpus', expected embedded, asterisk or ljspeech" ;;
 esac
 ((num_dev > 0 && num_eval > 0)) || die 2 "--num_dev and --num_eval: expected 1 sentence or more, found $num_dev and $num_eval"
+held_out=(--eval "$num_eval")
+((holdout_every == 0)) || held_out=(--holdout-every "$holdout_every")
 source=$corpus
 if [ -n "$db_root" ]; then
   [ -d "$db_root" ] || die 2 "--db_root: no folder '$db_root'"
@@ -101,7 +104,7 @@ fi
 
 # Stage 1: Kaldi directories of the training, development and evaluation sets.
 run_stage 1 corpus "$dump" prepare corpus ${corpus_root[@]+"${corpus_root[@]}"} \
-  --keep-speaker "${speaker:-main}" --dev "$num_dev" --eval "$num_eval" --out "$dump/data"
+  --keep-speaker "${speaker:-main}" --dev "$num_dev" "${held_out[@]}" --out "$dump/data"
 
 # Stage 2: mel, F0 and phones.
 resources=(--nj "$nj")

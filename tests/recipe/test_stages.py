@@ -65,6 +65,25 @@ def test_the_asterisk_corpus_is_made_by_its_script(recipe):
     assert value(calls[10], "--exp").endswith("/exp/ljspeech_mini_asterisk")
 
 
+def test_every_nth_sentence_is_held_out_in_place_of_a_number_of_them(recipe):
+    recipe.run("--stop_stage", "1")
+    assert value(recipe.calls()[0], "--eval") == "20"
+    recipe.run("--stop_stage", "1", "--holdout_every", "21")
+    call = recipe.calls()[0]
+    assert value(call, "--holdout-every") == "21" and "--eval" not in call
+
+
+def test_the_vocoder_is_griffin_lim_or_the_one_given_or_one_trained_after_the_model(recipe):
+    recipe.run()
+    assert {value(call, "--vocoder") for call in recipe.calls() if call[0] == "decode"} == {"griffin_lim"}
+    recipe.run("--vocoder", "my voice")
+    assert [(call[0], value(call, "--vocoder")) for call in recipe.calls()[:2]] == [("decode", "my voice")] * 2
+    recipe.run("--vocoder", "train", "--vocoder_args", "--steps 7")
+    calls = recipe.calls()
+    assert verbs(calls)[:3] == ["train-vocoder", "decode", "decode"]
+    assert value(calls[0], "--steps") == "7" and value(calls[0], "--out") == value(calls[1], "--vocoder")
+
+
 def test_a_second_run_does_nothing_and_does_it_fast(recipe):
     recipe.run()
     recipe.calls()
