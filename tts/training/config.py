@@ -55,8 +55,8 @@ class OptimizerConfig:
 class TrainConfig:
     """One training run. Steps 0 to `prior_steps` train the priors alone; the rest trains the denoisers.
 
-    With `freeze_priors` the denoisers stand on priors that no longer move (what a small machine wants); without, all
-    train together, as in the paper.
+    With `freeze_priors` the denoisers stand on priors that no longer move (what a small machine wants), whose dropout stays
+    on, so that a denoiser meets residuals as wide as those of unseen sentences; without, all train together, as in the paper.
     """
 
     model: SpeechConfig = field(default_factory=SpeechConfig)

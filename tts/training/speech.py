@@ -99,9 +99,6 @@ class SpeechTask(L.LightningModule):
         weights = self.config.weights
         frozen = not self.in_prior_phase and self.config.freeze_priors
         with torch.no_grad() if frozen else torch.enable_grad():
-            if frozen:
-                self.model.eval()
-                self.model.denoisers.train()
             style = style_of(self.model, batch, self.config.reference_probability, generator)
             losses, priors = prior_losses(self.model, batch, style)
             if not frozen:
