@@ -28,11 +28,11 @@ from tts.inference.synthesizer import Synthesizer
 from tts.metrics.asr import NotMeasured, Recognizer, find_recognizer
 from tts.metrics.evaluation import describe, json_ready, score_system
 from tts.metrics.systems import EvaluationSet, System, path_names, read_decoded, recordings, vocode_recordings
-from tts.metrics.tables import DETAIL, F0_CORRELATION, LOG_MEL_L1, WER, WER_INTERVAL, facts, markdown_table
+from tts.metrics.tables import DETAIL, F0_CORRELATION, LOG_MEL_L1, VARIANCE, WER, WER_INTERVAL, facts, markdown_table
 from tts.speech.sampling import PRIOR_ONLY
 from tts.speech.vocoder import load_vocoder
 
-COLUMNS = (WER, WER_INTERVAL, LOG_MEL_L1, DETAIL, F0_CORRELATION)
+COLUMNS = (WER, WER_INTERVAL, LOG_MEL_L1, DETAIL, VARIANCE, F0_CORRELATION)
 KEY, SCORE, TABLE = "key.txt", "score.json", "table.md"
 
 

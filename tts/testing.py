@@ -22,6 +22,7 @@ from tts.data.manifest import read_manifest
 from tts.data.statistics import Statistics, compute_statistics
 from tts.inference.model_folder import LoadedModel, save_model_folder
 from tts.speech.config import DenoiserConfig, PriorConfig, SpeechConfig, TextEncoderConfig
+from tts.speech.hifigan import ResBlock, VocoderConfig
 from tts.speech.model import SourceFilterModel
 from tts.speech.sampling import SamplingOptions
 from tts.text.frontends import PUNCTUATION
@@ -135,6 +136,18 @@ def tiny_speech_config(n_tokens: int = 0, **choices: Any) -> SpeechConfig:
         text=TextEncoderConfig(channels=16, layers=1, heads=2, hidden=16, predictor_channels=16),
         prior=PriorConfig(channels=16, layers=2, kernel_size=3),
         denoiser=DenoiserConfig(**({"channels": (16, 16), "dim": 16} | choices)),
+    )
+
+
+def tiny_vocoder_config() -> VocoderConfig:
+    """A HiFi-GAN of a few thousand weights for a hop of 256 samples."""
+    return VocoderConfig(
+        initial_channels=16,
+        upsample_factors=(16, 16),
+        upsample_kernels=(16, 16),
+        resblock=ResBlock.single,
+        resblock_kernels=(3,),
+        resblock_dilations=((1, 2),),
     )
 
 

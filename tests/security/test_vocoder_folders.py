@@ -9,19 +9,13 @@ from safetensors.torch import load_file, save_file
 
 from tts.config import AUDIO_CONFIGS
 from tts.errors import ConfigError, DataError, ModelError
-from tts.speech.hifigan import ResBlock, VocoderConfig, make_generator, save_vocoder
+from tts.speech.hifigan import make_generator, save_vocoder
 from tts.speech.public_vocoders import read_checkpoint
 from tts.speech.vocoder import load_vocoder
+from tts.testing import tiny_vocoder_config
 
 AUDIO = AUDIO_CONFIGS["libri16k"]
-TINY = VocoderConfig(
-    initial_channels=16,
-    upsample_factors=(16, 16),
-    upsample_kernels=(16, 16),
-    resblock=ResBlock.single,
-    resblock_kernels=(3,),
-    resblock_dilations=((1, 2),),
-)
+TINY = tiny_vocoder_config()
 
 
 class Bomb:

@@ -17,7 +17,15 @@ from tts.metrics.asr import NotMeasured, Recognizer
 from tts.metrics.environment import git_hash, versions
 from tts.metrics.intervals import bootstrap
 from tts.metrics.report import write_report
-from tts.metrics.speech import align, duration_error, log_mel_l1, mel_cepstral_distortion, pitch_scores, spectral_detail
+from tts.metrics.speech import (
+    align,
+    duration_error,
+    global_variance_ratio,
+    log_mel_l1,
+    mel_cepstral_distortion,
+    pitch_scores,
+    spectral_detail,
+)
 from tts.metrics.systems import (
     Array,
     Clip,
@@ -122,6 +130,7 @@ def measure(mel: Array, f0: Array, clip: Clip, mel_std: float, power: float = 1.
         "mel_l1_wave": log_mel_l1(mel, clip.wave_mel, path) / mel_std,
         "detail_wave": _detail(clip.wave_mel, mel_std),
         "detail_recording": _detail(mel, mel_std),
+        "variance_wave": global_variance_ratio(mel, clip.wave_mel),
         "mcd": mel_cepstral_distortion(mel, clip.wave_mel, path, power=power),
         "log_f0_rmse": pitch.log_f0_rmse,
         "log_f0_correlation": pitch.correlation,
@@ -139,7 +148,7 @@ def measure(mel: Array, f0: Array, clip: Clip, mel_std: float, power: float = 1.
 def summarize(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Figures of a set from those of its utterances: means, of F0 weighted by voiced frames, of detail as a ratio of means."""
     summary: dict[str, Any] = {}
-    for key in ("mel_l1", "mel_l1_wave", "mcd", "voicing_error"):
+    for key in ("mel_l1", "mel_l1_wave", "variance_wave", "mcd", "voicing_error"):
         if key in rows[0]:
             summary[key] = bootstrap([row[key] for row in rows]).value
     for key in ("log_f0_rmse", "log_f0_correlation"):

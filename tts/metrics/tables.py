@@ -54,6 +54,12 @@ F0_CORRELATION = Column(
     _fixed(2),
     "correlation of ln F0 over frames voiced in both, after DTW; mean weighted by voiced frames",
 )
+VARIANCE = Column(
+    "variance_wave",
+    "variance (wave)",
+    _fixed(2),
+    "variance over time of the wave's log-mel over that of the recording's, mean of the bands; below 1 is over-smoothed",
+)
 
 COLUMNS = (
     WER,
@@ -63,6 +69,7 @@ COLUMNS = (
     Column("mel_l1_wave", "L1 (wave)", _fixed(3), "the same of the mel measured on the wave: what the vocoder left of it"),
     DETAIL,
     Column("detail_wave", "detail (wave)", _fixed(2), "the same of the wave"),
+    VARIANCE,
     Column("mcd", "MCD dB", _fixed(2), "mel-cepstral distortion of the wave, after DTW"),
     Column("log_f0_rmse", "F0 RMSE", _fixed(3), "of ln F0, over frames voiced in both, after DTW"),
     F0_CORRELATION,

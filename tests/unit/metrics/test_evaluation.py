@@ -99,6 +99,7 @@ def test_a_model_that_gives_the_recordings_mel_is_without_error(results):
     summary = of(results, "same")
     assert summary["mel_l1"] == 0
     assert summary["detail"] == pytest.approx(1)
+    assert summary["variance_wave"] == pytest.approx(1, abs=0.2)  # Griffin-Lim stands between
     assert summary["mel_l1_wave"] == pytest.approx(0, abs=0.02)  # 16-bit, and one frame less
     assert summary["log_f0_correlation"] > 0.99
     assert summary["log_f0_rmse"] < 0.01

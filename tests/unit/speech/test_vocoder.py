@@ -10,7 +10,6 @@ from tts.speech import public_vocoders
 from tts.speech.griffin_lim import GriffinLim
 from tts.speech.hifigan import (
     HifiGan,
-    ResBlock,
     VocoderConfig,
     folded_state,
     make_generator,
@@ -19,16 +18,10 @@ from tts.speech.hifigan import (
 )
 from tts.speech.public_vocoders import PUBLIC_VOCODERS, load_public_vocoder, read_checkpoint
 from tts.speech.vocoder import Vocoder, load_vocoder
+from tts.testing import tiny_vocoder_config
 
 AUDIO = AUDIO_CONFIGS["libri16k"]
-TINY = VocoderConfig(
-    initial_channels=16,
-    upsample_factors=(16, 16),
-    upsample_kernels=(16, 16),
-    resblock=ResBlock.single,
-    resblock_kernels=(3,),
-    resblock_dilations=((1, 2),),
-)
+TINY = tiny_vocoder_config()
 
 
 def count(module):

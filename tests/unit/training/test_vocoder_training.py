@@ -13,19 +13,12 @@ from tts.apps.cli import train_vocoder as verb
 from tts.config import AUDIO_CONFIGS, AudioConfig
 from tts.data.manifest import ManifestRow, write_audio_config, write_manifest
 from tts.errors import ConfigError, DataError, ModelError
-from tts.speech.hifigan import ResBlock, VocoderConfig
+from tts.speech.hifigan import VocoderConfig
 from tts.speech.vocoder import load_vocoder
-from tts.testing import make_tone
+from tts.testing import make_tone, tiny_vocoder_config
 from tts.training.vocoder import VocoderTask, VocoderTrainConfig, train_vocoder
 
-TINY = VocoderConfig(
-    initial_channels=16,
-    upsample_factors=(16, 16),
-    upsample_kernels=(16, 16),
-    resblock=ResBlock.single,
-    resblock_kernels=(3,),
-    resblock_dilations=((1, 2),),
-)
+TINY = tiny_vocoder_config()
 
 
 class TinyDiscriminator(nn.Module):
