@@ -135,7 +135,7 @@ run_stage 5 train "$exp" train --features "$dump/features/train" --dev "$dump/fe
   --config "${train_config:-$profile}" ${train_words[@]+"${train_words[@]}"}
 resources=()
 
-# Stage 6: the mean of the last checkpoints, and the vocoder if one is to be trained.
+# Stage 6: the model folder, and the vocoder if one is to be trained.
 run_stage 6 average "$exp" average --exp "$exp"
 if [ "$vocoder" = train ]; then
   run_stage 6 train_vocoder "$exp" train-vocoder --features "$dump/features/train" --out "$exp/vocoder" \

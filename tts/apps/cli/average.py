@@ -1,4 +1,4 @@
-"""Average the last checkpoints of a run into a model folder."""
+"""Make a model folder of a run: the moving average of its weights, or its mean over the last checkpoints."""
 
 import argparse
 import logging
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `glottis average`."""
     parser.add_argument("--exp", type=Path, required=True, metavar="DIR", help="experiment folder of `glottis train`")
-    parser.add_argument("--count", type=int, default=3, metavar="N", help="checkpoints to average, the last ones")
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="checkpoints to average, the last ones")
     parser.add_argument("--out", type=Path, metavar="DIR", help="model folder to write; default EXP/averaged")
 
 
