@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from tts.text.tokens import Tokens
 from tts.training.callbacks import FigureCallback
 from tts.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from tts.training.config import TrainConfig
+from tts.training.fit import fit
 from tts.training.speech import SpeechTask
 
 logger = logging.getLogger(__name__)
@@ -74,13 +74,7 @@ def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = 
         sampler.set_epoch(step // len(sampler))
         sampler.skip(step % len(sampler))
     loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=config.workers)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*dataloader is not resumable")  # the sampler was put in its place
-        warnings.filterwarnings("ignore", message=".*exists and is not empty")
-        try:
-            trainer.fit(SpeechTask(config), loader, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit as err:  # how Lightning passes Ctrl-C on
-            raise KeyboardInterrupt if trainer.interrupted else err from None
+    fit(trainer, SpeechTask(config), loader, checkpoint)
     if trainer.global_step % config.checkpoint_every:
         for name in (f"step-{trainer.global_step:07d}.ckpt", LAST):
             trainer.save_checkpoint(exp / CHECKPOINTS / name)
@@ -140,7 +134,7 @@ def _checkpoint_to_resume(config: TrainConfig, exp: Path, resume: str) -> Path |
             raise ModelError(f"{exp} holds a run already. Give another --exp, or --resume auto to go on with it.")
         old, new = read_json(path), to_dict(config)
         changed = [f"{k}: {_short(old.get(k), new[k])}" for k in MODEL_KEYS if old.get(k) != new[k]]
-        if (before := from_dict(TrainConfig, old).processes) != config.processes:
+        if (before := from_dict(TrainConfig, old, where=str(path)).processes) != config.processes:
             changed.append(f"processes: {before} -> {config.processes}")
         if changed:
             raise ModelError(

@@ -22,6 +22,7 @@ from tts.device import resolve_device, resolve_precision
 from tts.errors import ConfigError, ModelError
 from tts.speech.hifigan import VocoderConfig, make_generator, save_vocoder
 from tts.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from tts.training.fit import fit
 from tts.training.vocoder_card import vocoder_card
 
 logger = logging.getLogger(__name__)
@@ -210,7 +211,7 @@ def train_vocoder(
             return out
     trainer = _make_trainer(config, out, device, VocoderExport(out, data))
     loader = DataLoader(data, batch_size=None, num_workers=config.workers)
-    trainer.fit(VocoderTask(config, discriminator), loader, ckpt_path=checkpoint, weights_only=True)
+    fit(trainer, VocoderTask(config, discriminator), loader, checkpoint)
     if trainer.global_step % config.checkpoint_every:
         trainer.save_checkpoint(out / LAST)
     return out

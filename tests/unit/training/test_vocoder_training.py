@@ -2,6 +2,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import signal
 
 import numpy as np
 import pytest
@@ -153,6 +154,19 @@ def test_a_run_whose_gradients_stay_infinite_stops_with_the_reason(features, tmp
         discriminator.heads[0].weight.fill_(float("inf"))
     with pytest.raises(ModelError, match="2 steps in a row had no finite gradient"):
         train_vocoder(config(max_bad_steps=2), features, tmp_path, discriminator=discriminator)
+
+
+def test_ctrl_c_leaves_training_as_an_interrupt(features, tmp_path, monkeypatch):
+    def interrupt(self, wav, batch_index):
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(VocoderTask, "training_step", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(features, tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)  # Lightning ignores further ones
 
 
 @pytest.mark.parametrize(
