@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tts.config import AudioConfig, check_ranges
+from tts.data.content_file import ContentKind
 from tts.errors import ConfigError
 from tts.text.frontends import FRONTENDS
 
@@ -22,6 +23,14 @@ class DenoiserInputs(str, Enum):
 
     own = "own"
     all = "all"
+
+
+class Attribute(str, Enum):
+    """A prior: `source` (the glottis), `filter` (the vocal tract), `average` (the mean mel of each phone over all speakers)."""
+
+    source = "source"
+    filter = "filter"
+    average = "average"
 
 
 class ParametrizationKind(str, Enum):
@@ -85,12 +94,27 @@ class DenoiserConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContentConfig:
+    """The audio entrance to the content, for models that convert voices; set from the `content.json` of the features."""
+
+    kind: ContentKind = ContentKind.none
+    dim: int = 0  # features a frame
+    n_phones: int = 0  # how many of them, the first, are phone posteriors
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "model.content", "dim", 0 if self.kind is ContentKind.none else 1, MAX_WIDTH)
+        check_ranges(self, "model.content", "n_phones", 0, self.dim)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpeechConfig:
-    """The source-filter model: text and pitch to two prior mels, and their denoisers."""
+    """The source-filter model: text or audio content and pitch to prior mels, and their denoisers."""
 
     audio: AudioConfig = field(default_factory=AudioConfig)
     frontend: str = "espeak"
     n_tokens: int = 0  # set from tokens.txt
+    content: ContentConfig = field(default_factory=ContentConfig)
+    attributes: tuple[Attribute, ...] = (Attribute.source, Attribute.filter)
     content_dim: int = 128
     style_dim: int = 256
     style_hidden: int = 256
@@ -106,6 +130,16 @@ class SpeechConfig:
         check_ranges(self, "model", "beta_max", 0, 1000)
         if not 0 < self.beta_min <= self.beta_max:
             raise ConfigError(f"model: need 0 < beta_min <= beta_max, found {self.beta_min} and {self.beta_max}.")
+        if self.attributes[:2] != (Attribute.source, Attribute.filter) or len(set(self.attributes)) < len(self.attributes):
+            raise ConfigError(
+                f"model.attributes: found {', '.join(a.value for a in self.attributes)}, expected source, filter, and perhaps "
+                "average after them."
+            )
+        if Attribute.average in self.attributes and self.content.kind not in (ContentKind.none, ContentKind.ppg):
+            raise ConfigError(
+                f"model.attributes: the average prior needs the phones of a recording, which {self.content.kind.value} content "
+                "does not tell. Use ppg content, or leave average out."
+            )
         if self.frontend not in FRONTENDS:
             raise ConfigError(f"model.frontend: found {self.frontend!r}, expected {' or '.join(FRONTENDS)}.")
 
