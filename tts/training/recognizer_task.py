@@ -160,7 +160,7 @@ class RecognizerTask(L.LightningModule):
                 f"{self.global_step} on {ids}. Lower lr or look at these utterances."
             )
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """AdamW and its learning rate."""
         c = self.config
         optimizer = torch.optim.AdamW(self.model.parameters(), c.lr, betas=(0.9, 0.98), weight_decay=c.weight_decay)
