@@ -51,7 +51,7 @@ class SourceFilterModel(nn.Module):
         self.duration = DurationPredictor(config.style_dim, text)
         self.content = TextContent(text.channels, config.content_dim, text.dropout)
         self.pitch = PitchPredictor(config.content_dim, config.style_dim, text)
-        self.source = SourcePrior(config.content_dim, n_mels, config.style_dim, config.prior)
+        self.source = SourcePrior(config.content_dim, n_mels, config.style_dim, config.prior, config.pitch, config.f0_vqvae)
         self.filter = FilterPrior(config.content_dim, n_mels, config.style_dim, config.prior)
         self.denoisers = nn.ModuleDict(
             {

@@ -1,10 +1,10 @@
 """The source prior: pitch and style to the source mel (glottal pulse spectrum and voicing)."""
 
-import torch
 from torch import Tensor, nn
 
 from tts.nets.wavenet import WaveNet
-from tts.speech.config import PriorConfig
+from tts.speech.config import F0VqVaeConfig, PitchKind, PriorConfig
+from tts.speech.pitch_encoder import build_pitch_encoder
 
 
 class PriorDecoder(nn.Module):
@@ -25,25 +25,12 @@ class PriorDecoder(nn.Module):
         return self.leave(self.body(h, style, mask)) * mask
 
 
-class PitchEncoder(nn.Module):
-    """Continuous pitch embedding P: one convolution over (z-scored log-F0, voicing).
-
-    Unlike z-scores with zeros for unvoiced frames, the voicing plane tells "unvoiced" from "average pitch".
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(2, dim, 3, padding=1)
-
-    def forward(self, pitch: Tensor, voiced: Tensor, mask: Tensor) -> Tensor:
-        """pitch (B, T) z-score, voiced (B, T) in [0, 1], mask (B, 1, T) -> (B, dim, T)."""
-        return self.conv(torch.stack((pitch, voiced), dim=1) * mask) * mask
-
-
 class SourcePrior(nn.Module):
-    """mu_src = decoder(P, g)."""
+    """mu_src = decoder(P, g), where P is what the pitch encoder of the configuration makes of the pitch."""
 
-    def __init__(self, dim: int, n_mels: int, style_dim: int, config: PriorConfig) -> None:
+    def __init__(
+        self, dim: int, n_mels: int, style_dim: int, config: PriorConfig, pitch: PitchKind, f0_vqvae: F0VqVaeConfig
+    ) -> None:
         super().__init__()
-        self.embed = PitchEncoder(dim)
+        self.embed = build_pitch_encoder(pitch, dim, f0_vqvae)
         self.decode = PriorDecoder(dim, n_mels, style_dim, config)

@@ -21,6 +21,9 @@ from tts.data.manifest import SETTINGS, read_audio_config
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.device import check_gpu_count, resolve_device, resolve_precision
 from tts.errors import DataError, ModelError
+from tts.speech.config import PitchKind
+from tts.speech.f0_vqvae import load_f0_vqvae, read_f0_vqvae_config
+from tts.speech.pitch_encoder import VqPitchEncoder
 from tts.text.tokens import Tokens
 from tts.training.callbacks import FigureCallback
 from tts.training.checkpoints import AtomicCheckpointIO, read_checkpoint
@@ -45,6 +48,7 @@ def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = 
 
     Raises:
         ModelError: if `exp` holds a run with another model, data order or data, or one at all and resume is "never".
+        ModelError, ConfigError: if the F0 VQ-VAE of pitch `vq` cannot be loaded or is for another frame rate.
         DataError: if a features folder is not complete, or was not aligned.
     """
     check_gpu_count(config.devices)
@@ -74,7 +78,10 @@ def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = 
         sampler.set_epoch(step // len(sampler))
         sampler.skip(step % len(sampler))
     loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=config.workers)
-    fit(trainer, SpeechTask(config), loader, checkpoint)
+    task = SpeechTask(config)
+    if checkpoint is None:
+        _load_f0_vqvae(config, task)
+    fit(trainer, task, loader, checkpoint)
     if trainer.global_step % config.checkpoint_every:
         for name in (f"step-{trainer.global_step:07d}.ckpt", LAST):
             trainer.save_checkpoint(exp / CHECKPOINTS / name)
@@ -123,7 +130,16 @@ def _with_data(config: TrainConfig, features: Path, n_tokens: int) -> dict[str, 
     values["model"]["n_tokens"] = n_tokens
     values["model"]["audio"] = to_dict(read_audio_config(features))
     values["model"]["frontend"] = read_json(features / SETTINGS)["frontend"]
+    if config.model.pitch is PitchKind.vq:
+        values["model"]["f0_vqvae"] = to_dict(read_f0_vqvae_config(Path(config.f0_vqvae)))
     return values
+
+
+def _load_f0_vqvae(config: TrainConfig, task: SpeechTask) -> None:
+    """Give the model of pitch `vq`, and its moving average, the F0 VQ-VAE that was trained before."""
+    for model in (task.model, task.ema):
+        if isinstance(encoder := model.source.embed, VqPitchEncoder):
+            encoder.vqvae.load_state_dict(load_f0_vqvae(Path(config.f0_vqvae)).state_dict())
 
 
 def _checkpoint_to_resume(config: TrainConfig, exp: Path, resume: str) -> Path | None:
