@@ -41,6 +41,13 @@ class ParametrizationKind(str, Enum):
     preconditioned = "preconditioned"
 
 
+class PitchKind(str, Enum):
+    """`continuous` (pitch and voicing as they are) or `vq` (the paper's: codes of a frozen F0 VQ-VAE)."""
+
+    continuous = "continuous"
+    vq = "vq"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderConfig:
     """Phones to contextual phone vectors, and the predictors that stand on them."""
@@ -107,6 +114,24 @@ class ContentConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class F0VqVaeConfig:
+    """The F0 VQ-VAE; the defaults are the paper's but for the frame rate, which is that of the mel."""
+
+    frame_rate: float = 62.5  # mel frames per second
+    n_codes: int = 20
+    code_dim: int = 128
+    channels: int = 32
+    depth: int = 4  # residual layers of a block, the d-th dilated by 3^d
+    decay: float = 0.99  # of the codebook's moving averages
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "f0_vqvae", "frame_rate", 1, 1000)
+        check_ranges(self, "f0_vqvae", "n_codes code_dim channels", 1, MAX_WIDTH)
+        check_ranges(self, "f0_vqvae", "depth", 1, 8)
+        check_ranges(self, "f0_vqvae", "decay", 0, 0.9999999)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpeechConfig:
     """The source-filter model: text or audio content and pitch to prior mels, and their denoisers."""
 
@@ -119,6 +144,8 @@ class SpeechConfig:
     style_dim: int = 256
     style_hidden: int = 256
     text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    pitch: PitchKind = PitchKind.continuous
+    f0_vqvae: F0VqVaeConfig = field(default_factory=F0VqVaeConfig)  # of pitch `vq`; set from the folder of the trained one
     prior: PriorConfig = field(default_factory=PriorConfig)
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
     beta_min: float = 0.05
@@ -142,6 +169,11 @@ class SpeechConfig:
             )
         if self.frontend not in FRONTENDS:
             raise ConfigError(f"model.frontend: found {self.frontend!r}, expected {' or '.join(FRONTENDS)}.")
+        if self.pitch is PitchKind.vq and self.f0_vqvae.frame_rate != self.audio.frame_rate:
+            raise ConfigError(
+                f"model.f0_vqvae.frame_rate: found {self.f0_vqvae.frame_rate:g}, the mel has {self.audio.frame_rate:g} frames "
+                "per second. Give an F0 VQ-VAE that `glottis train-pitch` trained on features of this mel."
+            )
 
 
 def _check_odd(size: int, where: str) -> None:

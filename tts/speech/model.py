@@ -52,7 +52,9 @@ class SourceFilterModel(nn.Module):
         if config.content.kind is not ContentKind.none:
             self.audio_content = AudioContent(config.content.dim, config.content_dim, text.dropout)
         self.pitch = PitchPredictor(config.content_dim, config.style_dim, text)
-        self.source = SourcePrior(config.content_dim, config.audio, config.style_dim, config.prior)
+        self.source = SourcePrior(
+            config.content_dim, config.audio, config.style_dim, config.prior, config.pitch, config.f0_vqvae
+        )
         self.filter = FilterPrior(config.content_dim, n_mels, config.style_dim, config.prior)
         if Attribute.average in config.attributes:
             self.average = AveragePrior(config.n_tokens, n_mels)

@@ -5,7 +5,7 @@ from enum import Enum
 
 from tts.config import check_ranges
 from tts.errors import ConfigError
-from tts.speech.config import SpeechConfig
+from tts.speech.config import PitchKind, SpeechConfig
 
 
 class Precision(str, Enum):
@@ -61,6 +61,7 @@ class TrainConfig:
     """
 
     model: SpeechConfig = field(default_factory=SpeechConfig)
+    f0_vqvae: str = ""  # folder of a trained F0 VQ-VAE, where model.pitch is vq
     weights: LossWeights = field(default_factory=LossWeights)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     steps: int = 10000
@@ -88,6 +89,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not 0 < self.prior_steps <= self.steps:
             raise ConfigError(f"train: need 0 < prior_steps <= steps, found {self.prior_steps} and {self.steps}.")
+        if self.f0_vqvae and self.model.pitch is not PitchKind.vq:
+            raise ConfigError(
+                f"train.f0_vqvae: found {self.f0_vqvae!r} with model.pitch {self.model.pitch.value}; pitch vq alone takes one."
+            )
         counts = "max_frames max_batch checkpoint_every keep figures_every log_every threads cpu_processes max_bad_steps"
         check_ranges(self, "train", counts, 1, 1e9)
         check_ranges(self, "train", "segment_frames workers devices seed", 0, 1e18)

@@ -16,7 +16,9 @@ from tts.data.manifest import SETTINGS, read_audio_config
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.errors import ConfigError, ModelError
 from tts.inference.model_folder import LoadedModel
-from tts.speech.config import Attribute
+from tts.speech.config import Attribute, PitchKind
+from tts.speech.f0_vqvae import load_f0_vqvae, read_f0_vqvae_config
+from tts.speech.pitch_encoder import VqPitchEncoder
 from tts.text.tokens import Tokens
 from tts.training.config import TrainConfig
 from tts.training.speech import SpeechTask
@@ -37,7 +39,7 @@ def complete_config(config: TrainConfig, features: Path, tokens: Tokens, origin:
     """The configuration with all that the features, or the model to go on from, decide.
 
     Raises:
-        ConfigError: if the features have another kind of content than the model.
+        ConfigError: if the features have another kind of content than the model, or pitch `vq` lacks its F0 VQ-VAE.
         ModelError: if they have another mel or front end than the model to go on from.
     """
     model: dict[str, Any] = to_dict(config.model if origin is None else origin.model.config)
@@ -51,6 +53,10 @@ def complete_config(config: TrainConfig, features: Path, tokens: Tokens, origin:
                 "anew, or train on what is there."
             )
         found["content"] = {"kind": info.kind.value, "dim": info.dim, "n_phones": info.n_phones}
+    if origin is None and config.model.pitch is PitchKind.vq:
+        if not config.f0_vqvae:
+            raise ConfigError("train.f0_vqvae: pitch vq needs the folder that `glottis train-pitch` wrote; none was given.")
+        model["f0_vqvae"] = to_dict(read_f0_vqvae_config(Path(config.f0_vqvae)))
     if origin is not None and (changed := [key for key, value in found.items() if model[key] != value]):
         raise ModelError(
             f"{features}: differs from the model to go on from in {', '.join(changed)}. Prepare it as its data were."
@@ -59,11 +65,16 @@ def complete_config(config: TrainConfig, features: Path, tokens: Tokens, origin:
 
 
 def initialize(task: SpeechTask, dataset: UtteranceDataset, origin: LoadedModel | None) -> None:
-    """Weights before step 0: those of the model to go on from, or new ones, with the mean mel of every phone measured."""
+    """Weights before step 0: those of the model to go on from; or new ones, with the F0 VQ-VAE that was trained before in its
+    place, and the mean mel of every phone measured.
+    """
     if origin is not None:
         task.model.load_state_dict(origin.model.state_dict())
-    elif Attribute.average in task.config.model.attributes:
-        task.model.average.means.copy_(phone_means(dataset, task.config.model.n_tokens))
+    else:
+        if isinstance(encoder := task.model.source.embed, VqPitchEncoder):
+            encoder.vqvae.load_state_dict(load_f0_vqvae(Path(task.config.f0_vqvae)).state_dict())
+        if Attribute.average in task.config.model.attributes:
+            task.model.average.means.copy_(phone_means(dataset, task.config.model.n_tokens))
     task.ema.load_state_dict(task.model.state_dict())
 
 
