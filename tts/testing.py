@@ -24,6 +24,7 @@ from tts.inference.model_folder import LoadedModel, save_model_folder
 from tts.speech.config import DenoiserConfig, PriorConfig, SpeechConfig, TextEncoderConfig
 from tts.speech.hifigan import ResBlock, VocoderConfig
 from tts.speech.model import SourceFilterModel
+from tts.speech.recognizer import RecognizerConfig
 from tts.speech.sampling import SamplingOptions
 from tts.text.frontends import PUNCTUATION
 from tts.text.tokens import PAD, Tokens
@@ -137,6 +138,11 @@ def tiny_speech_config(n_tokens: int = 0, **choices: Any) -> SpeechConfig:
         prior=PriorConfig(channels=16, layers=2, kernel_size=3),
         denoiser=DenoiserConfig(**({"channels": (16, 16), "dim": 16} | choices)),
     )
+
+
+def tiny_recognizer_config(n_tokens: int = 0) -> RecognizerConfig:
+    """A phone recogniser of some 7,000 weights for the default mel."""
+    return RecognizerConfig(n_tokens=n_tokens, channels=16, kernel_size=3, dilations=(1, 2), bottleneck=8)
 
 
 def tiny_vocoder_config() -> VocoderConfig:

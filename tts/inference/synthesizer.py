@@ -131,12 +131,11 @@ class Synthesizer:
         pitch, voicing = self.model.pitch(content, g, mask)
         statistics = self.loaded.statistics.of_speaker(speaker) if speaker else self.loaded.statistics.f0
         pitch = pitch + pitch_shift * np.log(2) / 12 / statistics.std
-        voiced = (voicing > 0).float()
-        priors = self.model.priors(content, pitch, voiced, mask, source_style=g, filter_style=g)
+        f0 = denormalize_f0(pitch, voicing > 0, statistics)
+        priors = self.model.priors(content, pitch, f0, mask, source_style=g, filter_style=g)
         clock.lap("priors")
         mel = sample_mel(self.model, priors, g, mask, options, UtteranceNoise(seeds, lengths.tolist()))
         clock.lap("denoisers")
-        f0 = denormalize_f0(pitch, voiced, statistics)
         results = []
         for i, length in enumerate(lengths.tolist()):
             natural = self._natural(mel[i : i + 1, :, :length])

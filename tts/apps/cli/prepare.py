@@ -1,4 +1,4 @@
-"""Prepare data: read a corpus, extract features, check and filter them, measure statistics, fetch an archive."""
+"""Prepare data: read a corpus, extract features and content, check and filter, measure statistics, fetch an archive."""
 
 import argparse
 import logging
@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_corpus(actions.add_parser("corpus", help="corpus folder -> Kaldi directories of its sets"))
     _add_features(actions.add_parser("features", help="Kaldi directory -> mel, F0 and phones of every utterance"))
     _add_validate(actions.add_parser("validate", help="check a Kaldi directory, or filter a features folder"))
+    _add_content(actions.add_parser("content", help="content features of every utterance, of clean and of perturbed audio"))
     _add_statistics(actions.add_parser("statistics", help="token table, mel and F0 statistics of a features folder"))
 
 
@@ -27,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
         "corpus": _run_corpus,
         "features": _run_features,
         "validate": _run_validate,
+        "content": _run_content,
         "statistics": _run_statistics,
     }
     return actions[args.action](args)
@@ -180,6 +182,28 @@ def _run_validate(args: argparse.Namespace) -> int:
     if not args.fix:
         raise DataError(f"{args.data}: {len(problems)} problem(s). Mend them by hand or with --fix.")
     print(fix_kaldi_dir(args.data, unusable)[-1])
+    return 0
+
+
+def _add_content(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--features", type=Path, required=True, metavar="DIR", help="features folder; gets content/")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--recognizer", type=Path, metavar="DIR", help="folder of a phone recogniser, for posteriors")
+    what.add_argument("--ssl", choices=["xlsr", "hubert"], help="or a self-supervised network (extra: content)")
+    parser.add_argument("--ssl-model", default="", metavar="NAME", help="its folder or hub name; default: the published one")
+    parser.add_argument("--versions", type=int, default=3, help="of each utterance: one clean, the others perturbed")
+    parser.add_argument("--seed", type=int, default=0, help="of the perturbations")
+    parser.add_argument("--nj", type=int, default=1, metavar="N", help="worker processes")
+
+
+def _run_content(args: argparse.Namespace) -> int:
+    from tts.data.content_file import ContentKind
+    from tts.speech.content_stage import ContentSettings, prepare_content
+
+    kind, source = (ContentKind(args.ssl), args.ssl_model) if args.ssl else (ContentKind.ppg, str(args.recognizer))
+    settings = ContentSettings(kind=kind, source=source, versions=args.versions, seed=args.seed)
+    info = prepare_content(args.features, settings, n_jobs=args.nj)
+    print(f"{args.features}: {info.kind.value} content, {info.dim} rows, {info.versions} version(s) of every utterance")
     return 0
 
 
