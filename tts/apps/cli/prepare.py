@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions of `glottis prepare` and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", help="what to do")
     _add_download(actions.add_parser("download", help="fetch and unpack a known corpus"))
-    _add_corpus(actions.add_parser("corpus", help="corpus folder -> Kaldi directories train, dev, eval"))
+    _add_corpus(actions.add_parser("corpus", help="corpus folder -> Kaldi directories of its sets"))
     _add_features(actions.add_parser("features", help="Kaldi directory -> mel, F0 and phones of every utterance"))
     _add_validate(actions.add_parser("validate", help="check a Kaldi directory, or filter a features folder"))
     _add_content(actions.add_parser("content", help="content features of every utterance, of clean and of perturbed audio"))
@@ -35,42 +35,84 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add_download(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="a known archive, for example ljspeech")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the corpus folder is to lie")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="a known archive: ljspeech, arctic_VOICE, vctk or libritts_SUBSET"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets a folder NAME for each")
 
 
 def _run_download(args: argparse.Namespace) -> int:
     from tts.data.download import fetch_corpus
 
-    print(fetch_corpus(args.name, args.out))
+    for name in args.names:
+        print(fetch_corpus(name, args.out))
     return 0
 
 
 def _add_corpus(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, nargs="+", metavar="DIR", help="corpus folder(s); default: the embedded corpus")
-    parser.add_argument("--layout", default="auto", help="auto, ljspeech, arctic, vctk or folders")
+    parser.add_argument("--layout", default="auto", help="auto, ljspeech, arctic, vctk, libritts or folders")
     parser.add_argument("--speaker", help="who speaks a corpus that names no speaker; default: the folder's name")
-    parser.add_argument("--keep-speaker", metavar="NAME", help="only this speaker; main: the one with most utterances")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets train/, dev/ and eval/")
+    parser.add_argument(
+        "--keep-speaker", nargs="+", metavar="NAME", help="only these speakers; main: the one with most utterances"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets train/, dev/, eval/, unseen/ …")
     parser.add_argument("--holdout-every", type=int, default=0, metavar="N", help="every Nth sentence is for evaluation")
     parser.add_argument("--eval", type=int, default=0, metavar="COUNT", help="or: this many sentences are for evaluation")
     parser.add_argument("--dev", type=int, default=0, metavar="COUNT", help="this many sentences are for development")
+    parser.add_argument(
+        "--unseen-speakers",
+        nargs="+",
+        default=[],
+        metavar="NAME|COUNT",
+        help="these speakers go whole into unseen/, never into training; a number: so many, those with the fewest clips",
+    )
+    parser.add_argument("--min-clips", type=int, default=0, metavar="N", help="so do speakers with fewer than N clips")
+    parser.add_argument(
+        "--untranscribed", action="store_true", help="keep clips without text, in untranscribed/; default: left out"
+    )
 
 
 def _run_corpus(args: argparse.Namespace) -> int:
-    from tts.data.corpora import EMBEDDED_CORPUS, keep_speaker, read_corpus
-    from tts.data.kaldi_dir import write_kaldi_dir
-    from tts.data.splits import split_utterances
+    from tts.data.corpora import EMBEDDED_CORPUS, keep_speakers, read_corpora
+    from tts.data.kaldi_dir import remove_kaldi_dir, write_kaldi_dir
+    from tts.data.splits import SETS, split_corpus
 
-    roots = args.root or [EMBEDDED_CORPUS]
-    utterances = [utterance for root in roots for utterance in read_corpus(root, args.layout, args.speaker)]
+    utterances = read_corpora(args.root or [EMBEDDED_CORPUS], args.layout, args.speaker)
     if args.keep_speaker:
-        utterances = keep_speaker(utterances, args.keep_speaker)
-    sets = split_utterances(utterances, holdout_every=args.holdout_every, n_eval=args.eval, n_dev=args.dev)
-    for name, members in sets.items():
-        write_kaldi_dir(args.out / name, members)
-        print(f"{args.out / name}: {len(members)} utterances, {len({u.speaker for u in members})} speaker(s)")
+        utterances = keep_speakers(utterances, args.keep_speaker)
+    unseen = _names_or_count(args.unseen_speakers, {u.speaker for u in utterances})
+    sets = split_corpus(
+        utterances,
+        unseen=unseen,
+        min_clips=args.min_clips,
+        holdout_every=args.holdout_every,
+        n_eval=args.eval,
+        n_dev=args.dev,
+    )
+    left_out = [] if args.untranscribed else sets.pop("untranscribed", [])
+    if left_out:
+        logger.warning("%d clips without text are left out; --untranscribed keeps them in a set of their own", len(left_out))
+    if not sets:
+        raise DataError("no clip has a text to learn from. Add texts, or keep the clips for conversion with --untranscribed.")
+    for name in SETS:
+        if name not in sets:
+            remove_kaldi_dir(args.out / name)  # of an earlier call
+            continue
+        write_kaldi_dir(args.out / name, sets[name])
+        print(f"{args.out / name}: {len(sets[name])} utterances, {len({u.speaker for u in sets[name]})} speaker(s)")
     return 0
+
+
+def _names_or_count(words: list[str], speakers: set[str]) -> list[str] | int:
+    """One whole number is a count, anything else are names."""
+    if len(words) != 1 or not words[0].isdecimal():
+        return words
+    if words[0] in speakers:
+        raise ValueError(
+            f"--unseen-speakers {words[0]}: a count, or the speaker of that name? For the speaker give the name twice."
+        )
+    return int(words[0])
 
 
 def _add_features(parser: argparse.ArgumentParser) -> None:
