@@ -26,7 +26,7 @@ class Column:
 
 def fixed(digits: int, factor: float = 1.0) -> Callable[[Any], str]:
     """Writes `factor` times a figure with so many digits."""
-    return lambda value: f"{factor * value:.{digits}f}"
+    return lambda value: f"{round(factor * value, digits) + 0.0:.{digits}f}"  # 0, never -0
 
 
 def interval(digits: int, factor: float = 1.0) -> Callable[[Any], str]:
