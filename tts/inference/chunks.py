@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -44,12 +45,12 @@ class ChunkPlan:
         return cls(round(seconds * rate), round(CONTEXT_SECONDS * rate), 2 * round(FADE_SECONDS * rate / 2))
 
     def windows(self, n_frames: int) -> list[Window]:
-        """The pieces of `n_frames` frames; what is left over is shared by the last one, up to half a chunk and the context."""
+        """The pieces of `n_frames` frames; the last one takes what is left, so it is longer or shorter by half a chunk or so."""
         n_pieces = max(1, (n_frames - self.context + self.chunk // 2) // self.chunk)
         edges = [*range(0, n_pieces * self.chunk, self.chunk), n_frames]
         return [
             Window(max(0, start - self.context), start, stop, min(n_frames, stop + self.context))
-            for start, stop in zip(edges[:-1], edges[1:], strict=True)
+            for start, stop in pairwise(edges)
         ]
 
 
@@ -76,7 +77,7 @@ def cross_fade(pieces: Iterable[Tensor], windows: list[Window], fade: int) -> It
         body = piece[:, low : window.stop - window.first - (0 if last else half)]
         if tail is not None:
             weight = ramp.to(piece)[None].repeat(len(piece), 1)
-            weight[-1] = (weight[-1] > 0.5).to(piece)  # noqa: PLR2004
+            weight[-1] = (weight[-1] > 0.5).to(piece)
             body = torch.cat((torch.lerp(tail, body[:, :fade], weight), body[:, fade:]), dim=1)
         tail = None if last else piece[:, window.stop - half - window.first : window.stop + half - window.first]
         yield body
