@@ -69,7 +69,7 @@ def random_batch(config: TrainConfig, seconds: float, size: int) -> Batch:
         mel=mel,
         mel_lengths=torch.full((size,), frames),
         pitch=torch.randn(size, frames, generator=generator),
-        voiced=torch.ones(size, frames, dtype=torch.bool),
+        f0=torch.full((size, frames), 200.0),
         speakers=["voice"] * size,
         reference=mel,
         reference_lengths=torch.full((size,), frames),
@@ -91,7 +91,7 @@ def part_factors(config: TrainConfig, seconds: float, steps: int, precision: Pre
 
     def foretell(content: torch.Tensor) -> object:
         model.pitch(content, style, mask)
-        return model.priors(content, one.pitch, one.voiced.float(), mask, source_style=style, filter_style=style)
+        return model.priors(content, one.pitch, one.f0, mask, source_style=style, filter_style=style)
 
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == Precision.bf16):
         content = read()

@@ -31,4 +31,4 @@ def test_the_papers_profiles_have_the_papers_sizes_without_the_text_side(profile
 def test_the_mini_profile_is_a_tenth_of_the_base_one():
     counts = parameter_counts(model_of("mini"))
     assert 5e6 < counts["total"] < 10e6
-    assert counts["total"] == pytest.approx(9.6e6, abs=0.05e6)  # as conf/mini.yaml says
+    assert counts["total"] == pytest.approx(9.67e6, abs=0.05e6)  # as conf/mini.yaml says

@@ -34,7 +34,7 @@ class Item:
     durations: Tensor | None  # (L,) int64 mel frames; None before alignment
     mel: Tensor  # (n_mels, T), normalised
     pitch: Tensor  # (T,) z of ln F0, interpolated through unvoiced gaps
-    voiced: Tensor  # (T,) bool
+    f0: Tensor  # (T,) Hz, 0 = unvoiced
     speaker: str
     reference: Tensor  # (n_mels, R), normalised
 
@@ -50,7 +50,7 @@ class Batch:
     mel: Tensor  # (B, n_mels, T), (log-mel - mel_mean) / mel_std
     mel_lengths: Tensor  # (B,) int64
     pitch: Tensor  # (B, T) float32
-    voiced: Tensor  # (B, T) bool
+    f0: Tensor  # (B, T) float32 Hz, 0 = unvoiced
     speakers: list[str]
     reference: Tensor  # (B, n_mels, R), normalised as mel
     reference_lengths: Tensor  # (B,) int64
@@ -110,7 +110,7 @@ class UtteranceDataset(Dataset[Item]):
         index, epoch = draw if isinstance(draw, tuple) else Draw(draw)
         row = self.rows[index]
         mel, f0 = read_features(self.folder, row.id)
-        z, voiced = normalize_f0(f0.numpy(), self.statistics.of_speaker(row.speaker))
+        z, _ = normalize_f0(f0.numpy(), self.statistics.of_speaker(row.speaker))
         reference, _ = read_features(self.folder, self.rows[self._reference(index, epoch)].id)
         tokens = torch.tensor(self.tokens.encode(row.phones) if row.phones else [], dtype=torch.int64)
         return Item(
@@ -119,7 +119,7 @@ class UtteranceDataset(Dataset[Item]):
             durations=self._checked_durations(row.id, len(tokens), mel.shape[1]),
             mel=self._normalize(mel),
             pitch=torch.from_numpy(z),
-            voiced=torch.from_numpy(voiced),
+            f0=f0,
             speaker=row.speaker,
             reference=self._normalize(reference),
         )
@@ -174,7 +174,7 @@ def collate(items: list[Item]) -> Batch:
         mel=_pad_frames([item.mel for item in items]),
         mel_lengths=_lengths([item.mel for item in items]),
         pitch=_pad([item.pitch for item in items]),
-        voiced=_pad([item.voiced for item in items]),
+        f0=_pad([item.f0 for item in items]),
         speakers=[item.speaker for item in items],
         reference=_pad_frames([item.reference for item in items]),
         reference_lengths=_lengths([item.reference for item in items]),

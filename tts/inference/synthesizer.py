@@ -123,12 +123,11 @@ class Synthesizer(Engine):
         pitch, voicing = self.model.pitch(content, g_source, mask)
         statistics = voices[1].f0
         pitch = pitch + pitch_shift * np.log(2) / 12 / statistics.std
-        voiced = (voicing > 0).float()
-        priors = self.model.priors(content, pitch, voiced, mask, source_style=g_source, filter_style=g_filter)
+        f0 = denormalize_f0(pitch, voicing > 0, statistics)
+        priors = self.model.priors(content, pitch, f0, mask, source_style=g_source, filter_style=g_filter)
         clock.lap("priors")
         mels = self.natural_mels(priors, g_filter, mask, options, UtteranceNoise(seeds, lengths.tolist()))
         clock.lap("denoisers")
-        f0 = denormalize_f0(pitch, voiced, statistics).float()
         results = []
         for i, length in enumerate(lengths.tolist()):
             tracks = {name: mel[i, :, :length].cpu().numpy() for name, mel in mels.items()}
@@ -136,7 +135,7 @@ class Synthesizer(Engine):
                 wav=self.vocoder(mels["mel"][i : i + 1, :, :length])[0].float().cpu().numpy(),
                 sample_rate=self.audio.sample_rate,
                 **tracks,
-                f0=f0[i, :length].cpu().numpy(),
+                f0=f0[i, :length].float().cpu().numpy(),
                 phones=encoded[i],
                 durations=durations[i, : len(encoded[i])].cpu().numpy(),
                 vocoder=self.vocoder.name,

@@ -51,7 +51,7 @@ class SourceFilterModel(nn.Module):
         self.duration = DurationPredictor(config.style_dim, text)
         self.content = TextContent(text.channels, config.content_dim, text.dropout)
         self.pitch = PitchPredictor(config.content_dim, config.style_dim, text)
-        self.source = SourcePrior(config.content_dim, n_mels, config.style_dim, config.prior)
+        self.source = SourcePrior(config.content_dim, config.audio, config.style_dim, config.prior)
         self.filter = FilterPrior(config.content_dim, n_mels, config.style_dim, config.prior)
         self.denoisers = nn.ModuleDict(
             {
@@ -74,19 +74,19 @@ class SourceFilterModel(nn.Module):
         return Parametrization(kind.value, data_std=std)
 
     def priors(
-        self, content: Tensor, pitch: Tensor, voiced: Tensor, mask: Tensor, *, source_style: Tensor, filter_style: Tensor
+        self, content: Tensor, pitch: Tensor, f0: Tensor, mask: Tensor, *, source_style: Tensor, filter_style: Tensor
     ) -> Priors:
         """Both prior mels; different styles for the two attributes swap one of them.
 
         Args:
             content: C, (B, E, T).
             pitch: z-scored log-F0, (B, T).
-            voiced: (B, T) in [0, 1].
+            f0: Hz, 0 = unvoiced, (B, T).
             mask: (B, 1, T).
             source_style: g of the source decoder, (B, S).
             filter_style: g of the filter decoder, (B, S).
         """
-        embeddings = {"source": self.source.embed(pitch, voiced, mask), "filter": content}
+        embeddings = {"source": self.source.embed(pitch, f0, mask), "filter": content}
         mels = {
             "source": self.source.decode(embeddings["source"], source_style, mask),
             "filter": self.filter.decode(content, filter_style, mask),

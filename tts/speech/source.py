@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from tts.audio.excitation import harmonic_excitation
+from tts.config import AudioConfig
 from tts.nets.wavenet import WaveNet
 from tts.speech.config import PriorConfig
 
@@ -26,24 +28,27 @@ class PriorDecoder(nn.Module):
 
 
 class PitchEncoder(nn.Module):
-    """Continuous pitch embedding P: one convolution over (z-scored log-F0, voicing).
+    """Continuous pitch embedding P: one convolution over (z-scored log-F0, voicing, the mel of a pulse train at F0).
 
-    Unlike z-scores with zeros for unvoiced frames, the voicing plane tells "unvoiced" from "average pitch".
+    Unlike z-scores with zeros for unvoiced frames, the voicing plane tells "unvoiced" from "average pitch"; the pulse train
+    shows where the harmonics are, whoever speaks.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, audio: AudioConfig) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(2, dim, 3, padding=1)
+        self.audio = audio
+        self.conv = nn.Conv1d(2 + audio.n_mels, dim, 3, padding=1)
 
-    def forward(self, pitch: Tensor, voiced: Tensor, mask: Tensor) -> Tensor:
-        """pitch (B, T) z-score, voiced (B, T) in [0, 1], mask (B, 1, T) -> (B, dim, T)."""
-        return self.conv(torch.stack((pitch, voiced), dim=1) * mask) * mask
+    def forward(self, pitch: Tensor, f0: Tensor, mask: Tensor) -> Tensor:
+        """pitch (B, T) z-score, f0 (B, T) Hz with 0 = unvoiced, mask (B, 1, T) -> (B, dim, T)."""
+        planes = torch.stack((pitch, (f0 > 0).to(pitch)), dim=1)
+        return self.conv(torch.cat((planes, harmonic_excitation(f0, self.audio)), dim=1) * mask) * mask
 
 
 class SourcePrior(nn.Module):
     """mu_src = decoder(P, g)."""
 
-    def __init__(self, dim: int, n_mels: int, style_dim: int, config: PriorConfig) -> None:
+    def __init__(self, dim: int, audio: AudioConfig, style_dim: int, config: PriorConfig) -> None:
         super().__init__()
-        self.embed = PitchEncoder(dim)
-        self.decode = PriorDecoder(dim, n_mels, style_dim, config)
+        self.embed = PitchEncoder(dim, audio)
+        self.decode = PriorDecoder(dim, audio.n_mels, style_dim, config)

@@ -49,7 +49,7 @@ class FigureCallback(L.Callback):
         noise = UtteranceNoise(list(range(len(mask))), batch.mel_lengths.tolist())
         sample = sample_mel(model, priors, style, mask, options, noise)
         board.add_scalar("dev/sample_l1", masked_l1(sample, batch.mel, mask), step)
-        figure = utterance_figure(batch, priors, sample, self.statistics)
+        figure = utterance_figure(batch, priors, sample)
         with atomic_path(exp / "images" / f"step-{step:07d}.png") as temporary:
             figure.savefig(temporary, format="png", dpi=60)
         board.add_figure("utterance", figure, step)

@@ -3,13 +3,11 @@
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from tts.audio.pitch import denormalize_f0
 from tts.data.dataset import Batch
-from tts.data.statistics import Statistics
 from tts.speech.model import Priors
 
 
-def utterance_figure(batch: Batch, priors: Priors, sample: Tensor, statistics: Statistics, item: int = 0) -> Figure:
+def utterance_figure(batch: Batch, priors: Priors, sample: Tensor, item: int = 0) -> Figure:
     """Mels of utterance `item` of a batch (normalised log-mel), its F0 in Hz, and its phone boundaries."""
     length, tokens = int(batch.mel_lengths[item]), int(batch.token_lengths[item])
     rows = {
@@ -29,9 +27,7 @@ def utterance_figure(batch: Batch, priors: Priors, sample: Tensor, statistics: S
         figure.colorbar(image, ax=axis, pad=0.01)
     for end in ends:
         axes[0].axvline(end - 0.5, color="white", linewidth=0.4)
-    f0 = denormalize_f0(
-        batch.pitch[item, :length].cpu(), batch.voiced[item, :length].cpu(), statistics.of_speaker(batch.speakers[item])
-    )
+    f0 = batch.f0[item, :length].cpu()
     axes[-1].plot(f0.where(f0 > 0, float("nan")))
     axes[-1].set_ylabel("F0 (Hz)")
     axes[-1].set_xlabel(f"frames of {batch.ids[item]}")

@@ -32,7 +32,8 @@ def test_an_item_holds_what_the_files_hold(dataset):
     assert item.tokens.tolist() == dataset.tokens.encode(row.phones)
     assert item.durations.shape == item.tokens.shape
     assert item.durations.sum() == mel.shape[1]
-    back = denormalize_f0(item.pitch, item.voiced, statistics.of_speaker(row.speaker))
+    assert torch.equal(item.f0, f0)
+    back = denormalize_f0(item.pitch, item.f0 > 0, statistics.of_speaker(row.speaker))
     torch.testing.assert_close(back, f0, rtol=1e-4, atol=1e-3)
     assert (item.id, item.speaker) == (row.id, "bob")
 
@@ -69,8 +70,7 @@ def test_a_batch_is_its_items_padded_at_the_end(dataset):
     batch = collate(items)
     n, longest = len(items), max(item.mel.shape[1] for item in items)
     assert batch.mel.shape == (n, 80, longest)
-    assert batch.pitch.shape == batch.voiced.shape == (n, longest)
-    assert batch.voiced.dtype == torch.bool
+    assert batch.pitch.shape == batch.f0.shape == (n, longest)
     assert batch.tokens.dtype == batch.durations.dtype == batch.mel_lengths.dtype == torch.int64
     for i, item in enumerate(items):
         frames, symbols, reference = batch.mel_lengths[i], batch.token_lengths[i], batch.reference_lengths[i]
@@ -78,7 +78,7 @@ def test_a_batch_is_its_items_padded_at_the_end(dataset):
         assert torch.equal(batch.reference[i, :, :reference], item.reference)
         assert torch.equal(batch.tokens[i, :symbols], item.tokens)
         assert not batch.mel[i, :, frames:].any()
-        assert not batch.voiced[i, frames:].any()
+        assert not batch.f0[i, frames:].any()
         assert not batch.tokens[i, symbols:].any()
         assert batch.durations[i].sum() == frames
     assert batch.speakers == ["bob", "ada", "bob"]

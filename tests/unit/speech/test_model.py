@@ -31,15 +31,15 @@ def inputs(lengths):
     shape = (len(lengths), mask.shape[-1])
     content = torch.rand(shape[0], 16, shape[1], generator=generator) * mask
     pitch = torch.randn(shape, generator=generator) * mask[:, 0]
-    voiced = (torch.rand(shape, generator=generator) > 0.5).float() * mask[:, 0]
+    f0 = 200 * torch.rand(shape, generator=generator).round() * mask[:, 0]
     style = torch.randn(shape[0], 16, generator=generator)
-    return content, pitch, voiced, style, mask
+    return content, pitch, f0, style, mask
 
 
 def render(model, data, options, seeds, lengths):
-    content, pitch, voiced, style, mask = data
+    content, pitch, f0, style, mask = data
     with torch.inference_mode():
-        priors = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style)
+        priors = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style)
         return sample_mel(model, priors, style, mask, options, UtteranceNoise(seeds, lengths))
 
 
@@ -61,10 +61,10 @@ def test_forty_frames_of_padding_change_no_valid_frame(choices):
     model, data = tiny(**choices), inputs([21, 14])
     found = []
     for frames in (0, 40):
-        content, pitch, voiced, style, mask = (F.pad(x, (0, frames)) if x.shape[-1] == 21 else x for x in data)
+        content, pitch, f0, style, mask = (F.pad(x, (0, frames)) if x.shape[-1] == 21 else x for x in data)
         u = F.pad(torch.randn(2, 80, 21, generator=torch.Generator().manual_seed(1)) * data[-1], (0, frames))
         with torch.inference_mode():
-            priors = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style)
+            priors = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style)
             g = model.style(u, mask)
             eps = model.composite(priors, style, mask)(u, torch.tensor([0.2, 0.9])) * mask
         found.append((g, *(x[..., :21] for x in (*priors.mels.values(), eps))))
@@ -74,20 +74,20 @@ def test_forty_frames_of_padding_change_no_valid_frame(choices):
 
 def test_a_swap_changes_one_prior_only():
     model = tiny()
-    content, pitch, voiced, style, mask = inputs([12])
+    content, pitch, f0, style, mask = inputs([12])
     other = style.flip(1)
-    plain = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style).mels
-    swapped = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=other).mels
+    plain = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style).mels
+    swapped = model.priors(content, pitch, f0, mask, source_style=style, filter_style=other).mels
     assert torch.equal(plain["source"], swapped["source"])
     assert (plain["filter"] - swapped["filter"]).abs().max() > 1e-3
 
 
 def test_the_source_prior_hears_no_content_and_the_filter_prior_no_pitch():
     model = tiny()
-    content, pitch, voiced, style, mask = inputs([12])
-    plain = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style).mels
-    new_content = model.priors(content.flip(1), pitch, voiced, mask, source_style=style, filter_style=style).mels
-    new_pitch = model.priors(content, pitch + 1, voiced, mask, source_style=style, filter_style=style).mels
+    content, pitch, f0, style, mask = inputs([12])
+    plain = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style).mels
+    new_content = model.priors(content.flip(1), pitch, f0, mask, source_style=style, filter_style=style).mels
+    new_pitch = model.priors(content, pitch + 1, f0, mask, source_style=style, filter_style=style).mels
     assert torch.equal(plain["source"], new_content["source"]) and torch.equal(plain["filter"], new_pitch["filter"])
     assert not torch.equal(plain["filter"], new_content["filter"]) and not torch.equal(plain["source"], new_pitch["source"])
 
@@ -95,10 +95,10 @@ def test_the_source_prior_hears_no_content_and_the_filter_prior_no_pitch():
 def test_untrained_denoisers_sample_the_gaussian_of_the_priors():
     model = seeded(lambda: SourceFilterModel(tiny_speech_config(9)))
     model.residual_std.fill_(0.3)
-    content, pitch, voiced, style, mask = (x.expand(200, *x.shape[1:]) for x in inputs([16]))
+    content, pitch, f0, style, mask = (x.expand(200, *x.shape[1:]) for x in inputs([16]))
     options, lengths = SamplingOptions(steps=30, temperature=1.0), [16] * 200
-    sample = render(model, (content, pitch, voiced, style, mask), options, list(range(200)), lengths)
-    priors = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style)
+    sample = render(model, (content, pitch, f0, style, mask), options, list(range(200)), lengths)
+    priors = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style)
     residual = sample - priors.mean.detach()
     assert residual.mean().abs() < 3 * 0.3 / residual.numel() ** 0.5 * 1.1
     assert residual.std() == pytest.approx(0.3, rel=0.02)
@@ -106,8 +106,8 @@ def test_untrained_denoisers_sample_the_gaussian_of_the_priors():
 
 def test_prior_sampling_gives_the_sum_of_the_priors():
     model, data = tiny(), inputs([10])
-    content, pitch, voiced, style, mask = data
-    priors = model.priors(content, pitch, voiced, mask, source_style=style, filter_style=style)
+    content, pitch, f0, style, mask = data
+    priors = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style)
     expected = priors.mels["source"] + priors.mels["filter"]
     torch.testing.assert_close(render(model, data, SamplingOptions(sampler="prior"), [0], [10]), expected)
 
