@@ -44,8 +44,13 @@ class ChunkPlan:
         rate = audio.sample_rate / audio.hop_length
         return cls(round(seconds * rate), round(CONTEXT_SECONDS * rate), 2 * round(FADE_SECONDS * rate / 2))
 
+    @property
+    def longest(self) -> int:
+        """No piece has more frames."""
+        return self.chunk + self.chunk // 2 + self.context
+
     def windows(self, n_frames: int) -> list[Window]:
-        """The pieces of `n_frames` frames; the last one takes what is left, so it is longer or shorter by half a chunk or so."""
+        """The pieces of `n_frames` frames; the last one is longer or shorter, by half a chunk or so."""
         n_pieces = max(1, (n_frames - self.context + self.chunk // 2) // self.chunk)
         edges = [*range(0, n_pieces * self.chunk, self.chunk), n_frames]
         return [

@@ -62,6 +62,10 @@ class Clock:
         now = time.perf_counter()
         self.laps[name], self.last = self.laps.get(name, 0.0) + now - self.last, now
 
+    def restart(self) -> None:
+        """Count from now on, not the time since the last lap."""
+        self.last = time.perf_counter()
+
     def take(self) -> dict[str, float]:
         """The seconds so far; they start from none again."""
         laps, self.laps = self.laps, {}
