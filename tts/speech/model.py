@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tts.diffusion import Composite, Parametrization, Schedule, Term, expand_like, vp_linear
 from tts.errors import ModelError
-from tts.speech.average import AveragePrior
+from tts.speech.average import AveragePrior, phones_of_text
 from tts.speech.config import Attribute, ContentKind, DenoiserInputs, ParametrizationKind, SpeechConfig
 from tts.speech.denoisers import build_denoiser
 from tts.speech.filter import AudioContent, FilterPrior, TextContent
@@ -78,6 +78,16 @@ class SourceFilterModel(nn.Module):
         std = self.residual_std if kind == ParametrizationKind.preconditioned else 1.0
         return Parametrization(kind.value, data_std=std)
 
+    def text_phones(self, tokens: Tensor, durations: Tensor, mask: Tensor) -> Tensor | None:
+        """The tokens (B, L) of every frame, (B, n_tokens, T), for a model with an average prior; None for others."""
+        wanted = Attribute.average in self.config.attributes
+        return phones_of_text(tokens, durations, self.config.n_tokens, mask) if wanted else None
+
+    def audio_phones(self, features: Tensor) -> Tensor | None:
+        """The posteriors in content features (B, D, T), for a model with an average prior; None for others."""
+        wanted = Attribute.average in self.config.attributes
+        return features[:, : self.config.content.n_phones] if wanted else None
+
     def priors(
         self,
         content: Tensor,
@@ -98,7 +108,7 @@ class SourceFilterModel(nn.Module):
             mask: (B, 1, T).
             source_style: g of the source decoder, (B, S).
             filter_style: g of the filter decoder, (B, S).
-            phones: probability of each token, (B, n_tokens, T); only the average prior needs them.
+            phones: from `text_phones` or `audio_phones`; only the average prior needs them.
         """
         embeddings = {"source": self.source.embed(pitch, f0, mask), "filter": content}
         mels = {

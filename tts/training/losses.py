@@ -8,8 +8,6 @@ from torch import Tensor
 
 from tts.data.dataset import Batch
 from tts.nets.blocks import lengths_to_mask
-from tts.speech.average import phones_of_text
-from tts.speech.config import Attribute
 from tts.speech.model import Priors, SourceFilterModel
 
 UNVOICED_WEIGHT = 0.1
@@ -96,13 +94,11 @@ def _prior_inputs(
     model: SourceFilterModel, batch: Batch, content: Tensor, from_audio: Tensor | None, mask: Tensor, heard: Tensor | None
 ) -> PriorInputs:
     """Content of text, or of audio where `heard`, with the phones it stands for if the model has an average prior."""
-    config, phones = model.config, None
-    if Attribute.average in config.attributes:
-        phones = phones_of_text(batch.tokens, batch.durations, config.n_tokens, mask)
+    phones = model.text_phones(batch.tokens, batch.durations, mask)
     if heard is not None and from_audio is not None:
         chosen = heard[:, None, None]
         content = torch.where(chosen, from_audio, content)
-        phones = None if phones is None else torch.where(chosen, batch.content[:, : config.content.n_phones], phones)
+        phones = None if phones is None else torch.where(chosen, model.audio_phones(batch.content), phones)
     return PriorInputs(content, batch.pitch, batch.f0, mask, phones)
 
 
