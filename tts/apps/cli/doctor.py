@@ -41,6 +41,7 @@ CHECKS = (
     Check("jiwer", "jiwer", extra="eval"),
     Check("faster_whisper", "faster-whisper", extra="eval"),
     Check("transformers", "transformers", extra="content"),
+    Check("sklearn", "scikit-learn", extra="eval"),
 )
 
 
