@@ -40,6 +40,7 @@ CHECKS = (
     Check("espeakng_loader", "espeakng-loader", extra="phonemes"),
     Check("jiwer", "jiwer", extra="eval"),
     Check("faster_whisper", "faster-whisper", extra="eval"),
+    Check("resemblyzer", "Resemblyzer", extra="similarity"),
 )
 
 
