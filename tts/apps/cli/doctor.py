@@ -42,6 +42,7 @@ CHECKS = (
     Check("faster_whisper", "faster-whisper", extra="eval"),
     Check("sklearn", "scikit-learn", extra="eval"),
     Check("transformers", "transformers", extra="content"),
+    Check("resemblyzer", "Resemblyzer", extra="similarity"),
 )
 
 
