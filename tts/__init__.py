@@ -11,10 +11,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Audio": "tts.inference.results",
     "Synthesizer": "tts.inference.synthesizer",
+    "VoiceConverter": "tts.inference.converter",
     "read_audio": "tts.audio.io",
     "write_audio": "tts.audio.io",
 }
-__all__ = ["Audio", "Synthesizer", "__version__", "read_audio", "write_audio"]
+__all__ = ["Audio", "Synthesizer", "VoiceConverter", "__version__", "read_audio", "write_audio"]
 
 
 def __getattr__(name: str) -> Any:

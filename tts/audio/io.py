@@ -4,6 +4,7 @@ import logging
 import math
 import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,18 +126,36 @@ def read_audio(
         if strict:
             raise AudioError(f"{message} Replace it.")
         logger.warning("%s", message)
-    with np.errstate(invalid="ignore"):  # infinities of opposite sign in two channels
-        wav = np.ascontiguousarray(samples.mean(axis=1, dtype=np.float64), dtype=np.float32)
+    wav = mix_down(samples)
     require_finite(wav, str(path))
     if sample_rate is None or sample_rate == rate:
         return wav, rate
+    warn_if_narrowband(path, rate, sample_rate)
+    return resample(wav, rate, sample_rate), sample_rate
+
+
+def warn_if_narrowband(path: str | Path, rate: int, sample_rate: int) -> None:
+    """Warn of a file at `rate` Hz that cannot fill the band of `sample_rate` Hz."""
     if rate <= NARROWBAND_RATE < sample_rate:
         logger.warning("%s is narrowband (%d Hz): nothing above %d Hz can be restored.", path, rate, rate // 2)
-    return resample(wav, rate, sample_rate), sample_rate
 
 
 def _read_samples(path: Path, max_seconds: float) -> tuple[Wav, int, float]:
     """Samples (N, channels) up to `max_seconds`, rate in Hz, and how many of these samples the header promises."""
+    with open_audio(path) as file:
+        rate = file.samplerate
+        most = math.inf if math.isinf(max_seconds) else math.ceil(max_seconds * rate)
+        blocks = list(raw_blocks(file, most))
+        samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), dtype=np.float32)
+        return samples, rate, min(promised_samples(file, len(samples)), most)
+
+
+def open_audio(path: Path) -> soundfile.SoundFile:
+    """The audio file at `path`, open for reading.
+
+    Raises:
+        AudioError: naming the file if it is missing or not audio.
+    """
     try:
         path.open("rb").close()  # libsndfile says "System error." for whatever goes wrong here
     except FileNotFoundError as err:
@@ -144,27 +163,38 @@ def _read_samples(path: Path, max_seconds: float) -> tuple[Wav, int, float]:
     except (OSError, ValueError) as err:
         reason = err.strerror if isinstance(err, OSError) else err
         raise AudioError(f"{path} is not audio libsndfile can read ({reason}); expected an audio file.") from err
-    blocks: list[Wav] = []
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, declared, log = file.samplerate, file.frames, file.extra_info
-            most = math.inf if math.isinf(max_seconds) else math.ceil(max_seconds * rate)
-            left = most
-            try:
-                while len(block := file.read(int(min(_BLOCK_FRAMES, left)), dtype="float32", always_2d=True)):
-                    blocks.append(block)
-                    left -= len(block)
-            except soundfile.LibsndfileError as err:
-                logger.debug("%s: %s", path, err)  # a damaged end: the count below says how much is missing
+        return soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError) as err:  # TypeError: a headerless .raw
         raise AudioError(
             f"{path} is not audio libsndfile can read ({err}); supported: wav, flac, ogg, mp3, aiff, au, w64, caf."
         ) from err
-    samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), dtype=np.float32)
-    for promised, found in _DECLARED_SIZE.findall(log):
-        if int(found) and int(promised) < _UNKNOWN_SIZE:
-            declared = max(declared, len(samples) * int(promised) // int(found))
-    return samples, rate, min(declared, most)
+
+
+def raw_blocks(file: soundfile.SoundFile, most: float = math.inf) -> Iterator[Wav]:
+    """The next samples of an open file, (at most 4096, channels) a block, until `most` of them, the end or damage."""
+    left = most
+    try:
+        while len(block := file.read(int(min(_BLOCK_FRAMES, left)), dtype="float32", always_2d=True)):
+            yield block
+            left -= len(block)
+    except soundfile.LibsndfileError as err:
+        logger.debug("%s: %s", file.name, err)  # a damaged end: `promised_samples` tells how much is missing
+
+
+def promised_samples(file: soundfile.SoundFile, found: int) -> int:
+    """How many samples the header of a file promises, when `found` could be read."""
+    declared = file.frames
+    for promised, there in _DECLARED_SIZE.findall(file.extra_info):
+        if int(there) and int(promised) < _UNKNOWN_SIZE:
+            declared = max(declared, found * int(promised) // int(there))
+    return declared
+
+
+def mix_down(samples: Wav) -> Wav:
+    """The mean (N,) of the channels of (N, channels) samples."""
+    with np.errstate(invalid="ignore"):  # infinities of opposite sign in two channels
+        return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float64), dtype=np.float32)
 
 
 def write_audio(path: str | Path, wav: Any, rate: int, *, normalize: bool = False, overwrite: bool = True) -> None:

@@ -17,8 +17,9 @@ _HINT = "Run `glottis prepare content`."
 
 
 class ContentKind(str, Enum):
-    """Where content features come from: a recogniser of our own, or a self-supervised network."""
+    """Where content features come from: nowhere, a recogniser of our own, or a self-supervised network."""
 
+    none = "none"
     ppg = "ppg"
     xlsr = "xlsr"
     hubert = "hubert"

@@ -1,16 +1,16 @@
 """Files out of texts: one wave for a text of any length, written as it is spoken; or one wave a line."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from tts.audio.io import WRITABLE_FORMATS
-from tts.data.files import atomic_path
 from tts.errors import AudioError, TextError
 from tts.inference.synthesizer import Synthesizer
+from tts.inference.wave_file import require_writable, write_blocks
 
 logger = logging.getLogger(__name__)
 
@@ -40,28 +40,17 @@ def speak_long(synthesizer: Synthesizer, text: str, out: Path, **options: object
         TextError: if there is nothing to speak.
         AudioError: if the ending of `out` is no audio format.
     """
-    container = WRITABLE_FORMATS.get(out.suffix.lower())
-    if container is None:
-        raise AudioError(f"{out}: cannot write {out.suffix or 'a file without extension'}. Use {' '.join(WRITABLE_FORMATS)}.")
     rate = synthesizer.audio.sample_rate
     pause = np.zeros(round(PAUSE_SECONDS * rate), np.float32)
-    written = n_clipped = 0
-    with (
-        atomic_path(out) as temporary,
-        soundfile.SoundFile(temporary, "w", rate, 1, format=container) as file,
-    ):
-        for audio in tqdm(synthesizer.stream(text, **options), desc="speak", unit="sentence", disable=None):
-            if not np.isfinite(audio.wav).all():
-                raise AudioError(f"{out}: the model gave samples that are not finite. Check the model folder.")
-            if written:
-                file.write(pause)
-                written += len(pause)
-            file.write(np.clip(audio.wav, -1.0, 1.0))
-            written += len(audio.wav)
-            n_clipped += int((np.abs(audio.wav) > 1).sum())
-    if n_clipped:
-        logger.warning("%s: %d of %d samples beyond [-1, 1] were clipped.", out, n_clipped, written)
-    return written / rate
+    require_writable(out)
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        for number, audio in enumerate(tqdm(synthesizer.stream(text, **options), desc="speak", unit="sentence", disable=None)):
+            if number:
+                yield pause
+            yield audio.wav
+
+    return write_blocks(out, blocks(), rate)
 
 
 def speak_lines(synthesizer: Synthesizer, lines: Path, folder: Path, *, overwrite: bool = False, **options: object) -> int:

@@ -1,5 +1,7 @@
 """What synthesis gives back."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts.audio.io import write_audio
+
+PRIORS = ("source_prior", "filter_prior")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +21,9 @@ class Audio:
     sample_rate: Hz.
     mel, source_prior, filter_prior: (n_mels, T) natural log; the priors add up to a mel.
     f0: (T,) Hz, 0 = unvoiced.
-    phones, durations: symbols and their mel frames.
+    phones, durations: symbols and their mel frames; none in converted speech.
     vocoder: its name.
-    seconds: computing time by part (text, priors, denoisers, vocoder).
+    seconds: computing time by part (text or content, priors, denoisers, vocoder).
     """
 
     wav: NDArray[np.float32]
@@ -46,3 +50,20 @@ class Audio:
     def save(self, path: str | Path, *, normalize: bool = False, overwrite: bool = True) -> None:
         """Write the wave; see tts.audio.io.write_audio."""
         write_audio(path, self.wav, self.sample_rate, normalize=normalize, overwrite=overwrite)
+
+
+def join(pieces: Iterable[Audio]) -> Audio:
+    """Consecutive pieces as one.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    parts = list(pieces)
+    if not parts:
+        raise ValueError("nothing to join: there is no piece.")
+    seconds: Counter[str] = Counter()
+    for part in parts:
+        seconds.update(part.seconds)  # type: ignore[arg-type]
+    tracks = {n: np.concatenate([getattr(p, n) for p in parts], axis=-1) for n in ("wav", "mel", *PRIORS, "f0", "durations")}
+    phones = [phone for part in parts for phone in part.phones]
+    return Audio(**tracks, phones=phones, sample_rate=parts[0].sample_rate, vocoder=parts[0].vocoder, seconds=dict(seconds))

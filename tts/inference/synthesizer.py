@@ -1,49 +1,39 @@
 """Text to speech: the Python API over a model folder."""
 
 import dataclasses
-import difflib
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from tts.audio.io import read_audio
-from tts.audio.mel import MelExtractor
 from tts.audio.pitch import denormalize_f0
 from tts.data.features import phonemize_texts
 from tts.device import resolve_device
-from tts.errors import AudioError, SpeakerError, TextError
-from tts.inference.model_folder import LoadedModel, load_model_folder
+from tts.errors import TextError
+from tts.inference.attributes import Voice
+from tts.inference.engine import Clock, Engine
+from tts.inference.model_folder import load_model_folder
 from tts.inference.results import Audio
+from tts.inference.voices import References
 from tts.nets.blocks import lengths_to_mask
-from tts.speech.model import Priors
-from tts.speech.sampling import UtteranceNoise, sample_mel
+from tts.speech.sampling import UtteranceNoise
 from tts.speech.text_encoder import DurationPredictor
-from tts.speech.vocoder import Vocoder, load_vocoder
+from tts.speech.vocoder import load_vocoder
 from tts.text.sentences import split_sentences
 
 logger = logging.getLogger(__name__)
 
-MIN_REFERENCE_SECONDS, SHORT_REFERENCE_SECONDS, MAX_REFERENCE_SECONDS = 0.5, 1.0, 30.0
 
-
-class Synthesizer:
+class Synthesizer(Engine):
     """Speaks text with a source-filter diffusion model.
 
     Example:
         tts = Synthesizer.from_pretrained("exp/ljspeech_mini")
         tts.synthesize("Hello.").save("hello.wav")
     """
-
-    def __init__(self, loaded: LoadedModel, vocoder: Vocoder, device: torch.device) -> None:
-        self.loaded, self.vocoder, self.device = loaded, vocoder, device
-        self.model = loaded.model.to(device)
-        self.audio = loaded.model.config.audio
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str = "auto", vocoder: str = "griffin_lim") -> "Synthesizer":
@@ -61,16 +51,13 @@ class Synthesizer:
         loaded = load_model_folder(Path(folder))
         return cls(loaded, load_vocoder(vocoder, loaded.model.config.audio, where), where)
 
-    @property
-    def speakers(self) -> list[str]:
-        """Names of the speakers with a stored style."""
-        return sorted(self.loaded.speakers)
-
     def synthesize(
         self,
         text: str,
         *,
-        style: str | Path | None = None,
+        style: References | None = None,
+        source_style: References | None = None,
+        filter_style: References | None = None,
         speed: float = 1.0,
         pitch_shift: float = 0.0,
         seed: int = 0,
@@ -80,8 +67,10 @@ class Synthesizer:
 
         Args:
             text: at least one word.
-            style: a speaker's name, or a recording of at least half a second to take it from (its first 30 s are used);
-                default: the first speaker.
+            style: whose voice: a speaker's name, a recording of at least half a second (its first 30 s are used), several
+                recordings, or a `Voice`; default: the first speaker.
+            source_style: whose pitch and phonation, the same kinds; default: `style`.
+            filter_style: whose vocal tract, the same kinds; default: `style`, which always sets the durations.
             speed: above 1 is faster, 0.25 to 4.
             pitch_shift: semitones, -24 to 24.
             seed: of the noise; the same seed gives the same wave.
@@ -93,14 +82,17 @@ class Synthesizer:
             AudioError: if the recording cannot be read or is too short.
             ValueError: naming an option out of its range.
         """
-        return self.synthesize_batch([text], style=style, speed=speed, pitch_shift=pitch_shift, seeds=[seed], **sampling)[0]
+        styles = {"style": style, "source_style": source_style, "filter_style": filter_style}
+        return self.synthesize_batch([text], **styles, speed=speed, pitch_shift=pitch_shift, seeds=[seed], **sampling)[0]
 
     @torch.inference_mode()
     def synthesize_batch(
         self,
         texts: list[str],
         *,
-        style: str | Path | None = None,
+        style: References | None = None,
+        source_style: References | None = None,
+        filter_style: References | None = None,
         speed: float = 1.0,
         pitch_shift: float = 0.0,
         seeds: list[int] | None = None,
@@ -113,14 +105,14 @@ class Synthesizer:
         seeds = seeds if seeds is not None else [0] * len(texts)
         if not texts or len(seeds) != len(texts):
             raise ValueError(f"need at least one text and as many seeds, found {len(texts)} text(s) and {len(seeds)} seed(s).")
-        clock = _Clock(self.device)
-        speaker, g = self._style(style)
+        clock = Clock(self.device)
+        voices = self._cast(style, source_style, filter_style)
         phones = phonemize_texts(texts, self.model.config.frontend)
         for text, symbols in zip(texts, phones, strict=True):
             if not symbols:
                 raise TextError(f"nothing to speak after normalisation in {text[:60]!r}. Give a text with words.")
         tokens, token_mask, encoded = self._tokens(phones)
-        g = g.expand(len(texts), -1)
+        g, g_source, g_filter = (voice.style.to(self.device).expand(len(texts), -1) for voice in voices)
         vectors = self.model.text(tokens, token_mask)
         durations = DurationPredictor.to_frames(self.model.duration(vectors, g, token_mask), speed, token_mask)
         durations[:, 0] += (durations.sum(1) == 0).long()
@@ -128,22 +120,30 @@ class Synthesizer:
         mask = lengths_to_mask(lengths)
         content = self.model.content(vectors, durations, mask)
         clock.lap("text")
-        pitch, voicing = self.model.pitch(content, g, mask)
-        statistics = self.loaded.statistics.of_speaker(speaker) if speaker else self.loaded.statistics.f0
+        pitch, voicing = self.model.pitch(content, g_source, mask)
+        statistics = voices[1].f0
         pitch = pitch + pitch_shift * np.log(2) / 12 / statistics.std
         f0 = denormalize_f0(pitch, voicing > 0, statistics)
-        priors = self.model.priors(content, pitch, f0, mask, source_style=g, filter_style=g)
+        priors = self.model.priors(content, pitch, f0, mask, source_style=g_source, filter_style=g_filter)
         clock.lap("priors")
-        mel = sample_mel(self.model, priors, g, mask, options, UtteranceNoise(seeds, lengths.tolist()))
+        mels = self.natural_mels(priors, g_filter, mask, options, UtteranceNoise(seeds, lengths.tolist()))
         clock.lap("denoisers")
         results = []
         for i, length in enumerate(lengths.tolist()):
-            natural = self._natural(mel[i : i + 1, :, :length])
-            wav = self.vocoder(natural)[0]
-            results.append(self._result(i, length, natural[0], wav, priors, f0, encoded[i], durations[i]))
+            tracks = {name: mel[i, :, :length].cpu().numpy() for name, mel in mels.items()}
+            result = Audio(
+                wav=self.vocoder(mels["mel"][i : i + 1, :, :length])[0].float().cpu().numpy(),
+                sample_rate=self.audio.sample_rate,
+                **tracks,
+                f0=f0[i, :length].float().cpu().numpy(),
+                phones=encoded[i],
+                durations=durations[i, : len(encoded[i])].cpu().numpy(),
+                vocoder=self.vocoder.name,
+            )
+            results.append(result)
         clock.lap("vocoder")
-        total = sum(r.duration for r in results)
-        return [dataclasses.replace(r, seconds={k: v * r.duration / total for k, v in clock.laps.items()}) for r in results]
+        total, laps = sum(r.duration for r in results), clock.take()
+        return [dataclasses.replace(r, seconds={k: v * r.duration / total for k, v in laps.items()}) for r in results]
 
     def stream(self, text: str, *, max_chars: int = 200, seed: int = 0, **options: object) -> Iterator[Audio]:
         """Speech of a text of any length, sentence by sentence, in memory that does not grow with it.
@@ -174,75 +174,20 @@ class Synthesizer:
         if not spoken:
             raise TextError(f"nothing to speak in {text[:60]!r}. Give a text with words.")
 
+    def _cast(
+        self, style: References | None, source_style: References | None, filter_style: References | None
+    ) -> tuple[Voice, Voice, Voice]:
+        """The voices of `style`, of the source prior and of the filter prior."""
+        voice = self.voices.find(self.speakers[0] if style is None else style)
+        source, filter_ = (voice if other is None else self.voices.find(other) for other in (source_style, filter_style))
+        return voice, source, filter_
+
     def _tokens(self, phones: list[tuple[str, ...]]) -> tuple[Tensor, Tensor, list[list[str]]]:
         ids = [torch.tensor(self.loaded.tokens.encode(symbols)) for symbols in phones]
         lengths = torch.tensor([len(i) for i in ids])
         padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
         symbols = [[self.loaded.tokens.symbols[k] for k in i.tolist()] for i in ids]
         return padded.to(self.device), lengths_to_mask(lengths).to(self.device), symbols
-
-    def _style(self, style: str | Path | None) -> tuple[str | None, Tensor]:
-        """(speaker or None, style (1, S)) of a name, a recording, or nothing."""
-        name = self.speakers[0] if style is None else str(style)
-        if name in self.loaded.speakers:
-            return name, self.loaded.speakers[name][None].to(self.device)
-        if not Path(name).exists():
-            near = difflib.get_close_matches(name, self.speakers, n=3) or self.speakers[:3]
-            raise SpeakerError(
-                f"no speaker and no file {name!r}. Nearest: {', '.join(near)} ({len(self.speakers)} speaker(s) in all)."
-            )
-        wav = self._reference(name)
-        mel = MelExtractor(self.audio)(torch.from_numpy(wav)[None])
-        mel = ((mel - self.loaded.statistics.mel_mean) / self.loaded.statistics.mel_std).to(self.device)
-        return None, self.model.style(mel, mel.new_ones(1, 1, mel.shape[-1]))
-
-    def _reference(self, path: str) -> NDArray[np.float32]:
-        """The recording (N,) that a style is taken from; its length counts after resampling."""
-        rate = self.audio.sample_rate
-        wav, _ = read_audio(path, rate, max_seconds=MAX_REFERENCE_SECONDS + 1)
-        seconds = len(wav) / rate
-        if seconds < MIN_REFERENCE_SECONDS:
-            raise AudioError(
-                f"{path}: {seconds:.2f} s of reference, expected {MIN_REFERENCE_SECONDS} s or more. Give a longer one."
-            )
-        if seconds < SHORT_REFERENCE_SECONDS:
-            logger.warning("%s: %.2f s of reference is little; the style may be off.", path, seconds)
-        if seconds > MAX_REFERENCE_SECONDS:
-            logger.warning("%s: the first %g s of the reference are used.", path, MAX_REFERENCE_SECONDS)
-        return wav[: round(MAX_REFERENCE_SECONDS * rate)]
-
-    def _natural(self, mel: Tensor) -> Tensor:
-        return mel.float() * self.loaded.statistics.mel_std + self.loaded.statistics.mel_mean
-
-    def _result(
-        self, i: int, length: int, mel: Tensor, wav: Tensor, priors: Priors, f0: Tensor, phones: list[str], durations: Tensor
-    ) -> Audio:
-        std, mean = self.loaded.statistics.mel_std, self.loaded.statistics.mel_mean
-        return Audio(
-            wav=wav.float().cpu().numpy(),
-            sample_rate=self.audio.sample_rate,
-            mel=mel.cpu().numpy(),
-            source_prior=(priors.mels["source"][i, :, :length] * std).cpu().numpy(),
-            filter_prior=(priors.mels["filter"][i, :, :length] * std + mean).cpu().numpy(),
-            f0=f0[i, :length].float().cpu().numpy(),
-            phones=phones,
-            durations=durations[: len(phones)].cpu().numpy(),
-            vocoder=self.vocoder.name,
-        )
-
-
-class _Clock:
-    """Seconds by part."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device, self.laps = device, {}
-        self.last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        now = time.perf_counter()
-        self.laps[name], self.last = now - self.last, now
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

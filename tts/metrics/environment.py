@@ -11,7 +11,17 @@ from tts import __version__
 def versions() -> dict[str, str]:
     """Versions that figures depend on; packages that are not installed are left out."""
     found = {"glottis": __version__, "python": platform.python_version()}
-    for package in ("torch", "torchaudio", "numpy", "librosa", "pyworld", "jiwer", "faster-whisper", "ctranslate2"):
+    for package in (
+        "torch",
+        "torchaudio",
+        "numpy",
+        "librosa",
+        "pyworld",
+        "jiwer",
+        "faster-whisper",
+        "ctranslate2",
+        "Resemblyzer",
+    ):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -1,7 +1,6 @@
 """Objective evaluation of decoded speech beside its recordings: results.json, RESULTS.md and report.html."""
 
 import datetime
-import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -41,8 +40,6 @@ from tts.metrics.tables import results_block
 from tts.metrics.words import error_rates, plain_words
 from tts.text.normalize import normalize
 
-logger = logging.getLogger(__name__)
-
 RESULTS, BLOCK, REPORT = "results.json", "RESULTS.md", "report.html"
 MIN_DETAIL_FRAMES = 3
 Vocode = Callable[[torch.Tensor], torch.Tensor]
@@ -74,9 +71,7 @@ def evaluate(
         DataError: if a folder is not complete, or the two sides have no utterance in common.
     """
     data, systems = EvaluationSet(features), read_decoded(decoded)
-    ids = common_ids(data, systems)
-    if len(ids) < len(data.rows):
-        logger.warning("%d of %d utterances of %s are decoded; the others are left out", len(ids), len(data.rows), features)
+    ids = common_ids(data.rows, systems, features)
     for number, name in enumerate(dict.fromkeys(s.vocoder for s in systems)):
         if name in vocoders:
             systems.append(vocode_recordings(data, ids, name, vocoders[name], out / "vocoded" / str(number)))
@@ -128,8 +123,8 @@ def measure(mel: Array, f0: Array, clip: Clip, mel_std: float, power: float = 1.
     pitch = pitch_scores(f0, clip.f0, path)
     row = {
         "mel_l1_wave": log_mel_l1(mel, clip.wave_mel, path) / mel_std,
-        "detail_wave": _detail(clip.wave_mel, mel_std),
-        "detail_recording": _detail(mel, mel_std),
+        "detail_wave": detail(clip.wave_mel, mel_std),
+        "detail_recording": detail(mel, mel_std),
         "variance_wave": global_variance_ratio(mel, clip.wave_mel),
         "mcd": mel_cepstral_distortion(mel, clip.wave_mel, path, power=power),
         "log_f0_rmse": pitch.log_f0_rmse,
@@ -141,7 +136,7 @@ def measure(mel: Array, f0: Array, clip: Clip, mel_std: float, power: float = 1.
     }
     if clip.mel is not None:
         row["mel_l1"] = log_mel_l1(mel, clip.mel, align(mel, clip.mel)) / mel_std
-        row["detail"] = _detail(clip.mel, mel_std)
+        row["detail"] = detail(clip.mel, mel_std)
     return row
 
 
@@ -151,7 +146,7 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for key in ("mel_l1", "mel_l1_wave", "variance_wave", "mcd", "voicing_error"):
         if key in rows[0]:
             summary[key] = bootstrap([row[key] for row in rows]).value
-    for key in ("log_f0_rmse", "log_f0_correlation"):
+    for key in ("log_f0_rmse", "log_f0_correlation", "contour_rmse"):
         if key in rows[0]:
             summary[key] = bootstrap([row[key] for row in rows], [row["n_voiced"] for row in rows]).value
     for key in ("detail", "detail_wave"):
@@ -185,19 +180,24 @@ def score_words(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def describe(data: EvaluationSet, ids: Sequence[str], recognizer: Recognizer | NotMeasured, command: str) -> dict[str, Any]:
     """What stands above the table: data, tools, versions."""
-    heard = isinstance(recognizer, Recognizer)
     mel_std, source = data.mel_scale
     return {
         "title": f"Evaluation on {'/'.join(data.features.absolute().parts[-3:])}",
-        "date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
-        "command": command,
-        "features": str(data.features),
+        "set": f"{data.features}: {len(ids)} utterances, {corpus_kind([data.rows[i] for i in ids])}",
         "n_utterances": len(ids),
-        "corpus": corpus_kind([data.rows[i] for i in ids]),
-        "asr": recognizer.name if heard else None,
-        "asr_missing": None if heard else recognizer.reason,
         "mel_std": mel_std,
         "mel_std_from": source,
+    } | provenance(recognizer, command)
+
+
+def provenance(recognizer: Recognizer | NotMeasured, command: str) -> dict[str, Any]:
+    """When, how and with what figures were taken."""
+    heard = isinstance(recognizer, Recognizer)
+    return {
+        "date": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
+        "command": command,
+        "asr": recognizer.name if heard else None,
+        "asr_missing": None if heard else recognizer.reason,
         "versions": versions(),
         "git": git_hash(),
     }
@@ -212,7 +212,8 @@ def json_ready(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _detail(mel: Array, mel_std: float) -> float:
+def detail(mel: Array, mel_std: float = 1.0) -> float:
+    """`spectral_detail` of a mel, NaN if it has too few frames for it."""
     return spectral_detail(mel, mel_std) if mel.shape[1] >= MIN_DETAIL_FRAMES else math.nan
 
 

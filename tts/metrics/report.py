@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from tts.data.files import atomic_path
 from tts.metrics.systems import Array, Clip
-from tts.metrics.tables import NOT_MEASURED, facts, notes, shown_columns
+from tts.metrics.tables import COLUMNS, NOT_MEASURED, Column, facts, notes, shown_columns
 
 MAX_SHOWN = 60  # utterances on the page; results.json has all
 FRAME_WIDTH, F0_HEIGHT = 2.0, 110.0  # pixels
@@ -39,26 +40,41 @@ figure img{display:block;height:110px}i.key{display:inline-block;width:.8em;heig
 """
 
 
-def write_report(path: Path, results: Mapping[str, Any], clip: Callable[[str, str], Clip]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a page says besides mels, F0 and players.
+
+    columns: of the table.
+    remark: figures of one utterance, beside its player.
+    own_time: systems whose time is not that of the others; their F0 is left out.
+    """
+
+    columns: Sequence[Column] = COLUMNS
+    remark: Callable[[Mapping[str, Any]], str] = lambda row: f"WER {percent(row.get('wer'))} %"
+    own_time: Collection[str] = ()
+
+
+def write_report(path: Path, results: Mapping[str, Any], clip: Callable[[str, str], Clip], view: View | None = None) -> None:
     """Write the page, utterance by utterance, in memory that does not grow with the set.
 
     Args:
         path: of the page.
         results: as in results.json; the last system is the recordings.
         clip: gives the clip of a system's name and an utterance's id.
+        view: what it says; by default that of an evaluation of synthesis.
     """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for piece in _pieces(results, clip):
+        for piece in _pieces(results, clip, view or View()):
             file.write(piece + "\n")
 
 
-def _pieces(results: Mapping[str, Any], clip: Callable[[str, str], Clip]) -> Iterator[str]:
+def _pieces(results: Mapping[str, Any], clip: Callable[[str, str], Clip], view: View) -> Iterator[str]:
     systems, title = results["systems"], escape(results["title"])
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     yield f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><h1>{title}</h1>'
-    yield _summary_table(systems)
+    yield _summary_table(systems, view.columns)
     yield "".join(f"<dt>{escape(k)}<dd>{escape(v)}" for k, v in facts(results).items()).join(("<dl>", "</dl>"))
-    meanings = "".join(f"<li>{escape(note)}" for note in notes(results))
+    meanings = "".join(f"<li>{escape(note)}" for note in notes(results, view.columns))
     yield f"<details><summary>what the columns mean</summary><ul>{meanings}</ul></details>"
     yield f"<details><summary>command</summary><pre>{escape(results['command'])}</pre></details>"
     rows = {s["name"]: {u["id"]: u for u in s["utterances"]} for s in systems}
@@ -68,12 +84,12 @@ def _pieces(results: Mapping[str, Any], clip: Callable[[str, str], Clip]) -> Ite
         yield f"<p>The first {MAX_SHOWN} of {len(ids)} utterances are shown; results.json has the figures of all.</p>"
     for utterance in ids[:MAX_SHOWN]:
         clips = {name: clip(name, utterance) for name in rows}
-        yield _utterance(utterance, {name: table[utterance] for name, table in rows.items()}, clips)
+        yield _utterance(utterance, {name: table[utterance] for name, table in rows.items()}, clips, view)
     yield "</html>"
 
 
-def _summary_table(systems: Sequence[Mapping[str, Any]]) -> str:
-    columns = shown_columns(systems)
+def _summary_table(systems: Sequence[Mapping[str, Any]], of: Sequence[Column]) -> str:
+    columns = shown_columns(systems, of)
     head = "".join(f"<th>{escape(c.title)}" for c in columns)
     lines = []
     for key, system in zip(_keys(systems), systems, strict=True):
@@ -87,14 +103,14 @@ def _index(ids: Sequence[str], rows: Mapping[str, Mapping[str, Mapping[str, Any]
     head = "".join(f"<th>{escape(name)}" for name in rows)
     lines = []
     for i in ids:
-        cells = "".join(f"<td>{_percent(table[i].get('wer'))}" for table in rows.values())
+        cells = "".join(f"<td>{percent(table[i].get('wer'))}" for table in rows.values())
         text = next(iter(rows.values()))[i]["text"]
         lines.append(f'<tr><td><a href="#{escape(i)}">{escape(i)}</a> {escape(text[:70])}{cells}')
     table = f'<div class="wide"><table><tr><th>WER % of each utterance{head}{"".join(lines)}</table></div>'
     return f"<details><summary>utterances</summary>{table}</details>"
 
 
-def _utterance(name: str, rows: Mapping[str, Mapping[str, Any]], clips: Mapping[str, Clip]) -> str:
+def _utterance(name: str, rows: Mapping[str, Mapping[str, Any]], clips: Mapping[str, Clip], view: View) -> str:
     text = next(iter(rows.values()))["text"]
     low, high = (float(np.percentile(np.concatenate([_shown(c).ravel() for c in clips.values()]), q)) for q in (1, 99.8))
     parts = [f'<h2 id="{escape(name)}">{escape(name)} <small>{escape(text)}</small></h2>']
@@ -103,9 +119,11 @@ def _utterance(name: str, rows: Mapping[str, Mapping[str, Any]], clips: Mapping[
         heard = f"<p>heard: {escape(row['heard'])}" if row.get("heard") is not None else ""
         figures = [_mel(_shown(clip), "mel, ln", low, high)]
         figures += [_mel(prior, f"{which}, ln", *_limits(prior)) for which, prior in clip.priors.items()]
-        side = f"<p><b>{key}{escape(system)}</b>{_player(clip)}<p>WER {_percent(row.get('wer'))} %{heard}"
+        side = f"<p><b>{key}{escape(system)}</b>{_player(clip)}<p>{escape(view.remark(row))}{heard}"
         parts.append(f'<div class="row"><div>{side}</div><div>{"".join(figures)}</div></div>')
-    parts.append(f'<div class="row"><div><p><b>F0</b></div><div>{_f0_figure([c.f0 for c in clips.values()])}</div></div>')
+    colours = zip(clips.items(), _colours(len(clips)), strict=True)
+    tracks = [(clip.f0, colour) for (system, clip), colour in colours if system not in view.own_time]
+    parts.append(f'<div class="row"><div><p><b>F0</b></div><div>{_f0_figure(tracks)}</div></div>')
     return "\n".join(parts)
 
 
@@ -137,15 +155,15 @@ def _player(clip: Clip) -> str:
     return f'<br><audio controls preload="none" src="data:audio/flac;base64,{source}"></audio>'
 
 
-def _f0_figure(tracks: Sequence[Array]) -> str:
-    """F0 of every system over its own time, logarithmic, in the colours of the table."""
-    voiced = np.concatenate([track[track > 0] for track in tracks])
+def _f0_figure(tracks: Sequence[tuple[Array, str]]) -> str:
+    """F0 tracks over time, logarithmic, each in its colour."""
+    voiced = np.concatenate([track[track > 0] for track, _ in tracks])
     if not len(voiced):
         return "<figure><figcaption>nothing is voiced</figcaption></figure>"
     low, high = np.log(voiced.min()) - 0.05, np.log(voiced.max()) + 0.05
-    width = FRAME_WIDTH * max(len(track) for track in tracks)
+    width = FRAME_WIDTH * max(len(track) for track, _ in tracks)
     lines = []
-    for track, colour in zip(tracks, _colours(len(tracks)), strict=True):
+    for track, colour in tracks:
         for start, end in _runs(track > 0):
             y = F0_HEIGHT * (high - np.log(track[start:end])) / (high - low)
             points = " ".join(f"{FRAME_WIDTH * (start + i):.0f},{v:.1f}" for i, v in enumerate(y))
@@ -171,5 +189,6 @@ def _keys(systems: Sequence[Any] | Mapping[str, Any]) -> list[str]:
     return [f'<i class="key" style="background:{colour}"></i>' for colour in _colours(len(systems))]
 
 
-def _percent(rate: float | None) -> str:
+def percent(rate: float | None) -> str:
+    """A rate in whole percent, "–" where there is none."""
     return NOT_MEASURED if rate is None else f"{100 * rate:.0f}"

@@ -120,6 +120,7 @@ class PitchScores:
     correlation: float  # Pearson's, of ln F0
     voicing_error: float  # share of frames voiced in one alone
     n_voiced: int  # frames voiced in both
+    contour_rmse: float  # of ln F0 less its mean over these frames: a transposition costs nothing
 
 
 def pitch_scores(reference: Array, generated: Array, path: Array | None = None) -> PitchScores:
@@ -134,7 +135,8 @@ def pitch_scores(reference: Array, generated: Array, path: Array | None = None) 
     rmse = float(np.sqrt(np.square(log_x - log_y).mean())) if both.any() else float("nan")
     varies = len(log_x) > 1 and min(np.ptp(log_x), np.ptp(log_y)) > 0
     correlation = float(np.corrcoef(log_x, log_y)[0, 1]) if varies else float("nan")
-    return PitchScores(rmse, correlation, float(((x > 0) != (y > 0)).mean()), int(both.sum()))
+    contour_rmse = float(np.std(log_x - log_y)) if both.any() else float("nan")
+    return PitchScores(rmse, correlation, float(((x > 0) != (y > 0)).mean()), int(both.sum()), contour_rmse)
 
 
 def duration_error(reference: ArrayLike, generated: ArrayLike) -> float:

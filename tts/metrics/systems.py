@@ -1,11 +1,12 @@
 """What an evaluation compares: decoded sets, the recordings through a vocoder, the recordings."""
 
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,9 +22,11 @@ from tts.data.corpora import EMBEDDED_CORPUS
 from tts.data.feature_file import read_features
 from tts.data.features import SETTINGS
 from tts.data.files import read_json, some
-from tts.data.manifest import ManifestRow, read_audio_config, read_manifest
+from tts.data.manifest import ManifestRow, Utterance, read_audio_config, read_manifest
 from tts.data.statistics import STATISTICS, Statistics
 from tts.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 DECODE = "decode.json"
 F0_SETTINGS = {"f0_method": "method", "f0_min": "f0_min", "f0_max": "f0_max"}
@@ -61,6 +64,67 @@ class System:
     decoded: Mapping[str, Mapping[str, Any]] | None = None  # rows of decode.json by id
 
 
+class ReferenceSet(Protocol):
+    """What decoded utterances stand beside, by their ids."""
+
+    audio: AudioConfig
+
+    def reference(self, utterance: str) -> tuple[Array, Array]:
+        """Mel (n_mels, T), natural log, and F0 (T,) Hz of the recording."""
+        ...
+
+
+class ClipReader:
+    """How waves are measured to be comparable: one mel contract and one way to find F0, frame i at sample i * hop."""
+
+    def __init__(self, audio: AudioConfig, of_what: str, **f0_options: Any) -> None:
+        """`of_what` names, in a message, that which the contract is of; `f0_options` go to `extract_f0`."""
+        self.audio, self.of_what, self.f0_options = audio, of_what, f0_options
+        self._extract_mel = MelExtractor(audio)
+
+    def recording(self, path: Path) -> Clip:
+        """A wave of any rate.
+
+        Raises:
+            AudioError: if it cannot be read.
+        """
+        return self._measure(read_audio(path, self.audio.sample_rate)[0])
+
+    def decoded(self, system: System, utterance: str) -> Clip:
+        """One utterance of a system that has a folder, with what its model made.
+
+        Raises:
+            DataError: if a decoded file is missing, incomplete, or made for another sample rate or mel.
+            AudioError: if the wave cannot be read.
+        """
+        if system.folder is None:
+            raise ValueError(f"{system.name} has no folder of waves.")
+        path, rate = system.folder / f"{utterance}.wav", self.audio.sample_rate
+        wav, found = read_audio(path)
+        if found != rate:
+            raise DataError(f"{path}: {found} Hz, {self.of_what} for {rate} Hz. Decode with a model of the same mel.")
+        made = self._read_decoded(system.folder / f"{utterance}.safetensors") if system.decoded is not None else {}
+        priors = {name.replace("_", " "): made[name] for name in ("source_prior", "filter_prior") if name in made}
+        return replace(self._measure(wav), mel=made.get("mel"), priors=priors)
+
+    def _measure(self, wav: Array) -> Clip:
+        """Without the mel frame after the last sample."""
+        with torch.inference_mode():
+            mel = self._extract_mel(torch.from_numpy(wav)[None])[0].numpy()
+        mel = mel[:, : max(1, len(wav) // self.audio.hop_length)]
+        f0 = extract_f0(wav, self.audio, mel.shape[1], **self.f0_options)
+        return Clip(wav=wav, sample_rate=self.audio.sample_rate, wave_mel=mel, f0=f0)
+
+    def _read_decoded(self, path: Path) -> dict[str, Array]:
+        try:
+            made = load_file(path)
+        except (OSError, SafetensorError) as err:
+            raise DataError(f"{path}: not a complete decoded utterance ({err}). Run the decode stage again.") from err
+        if "mel" not in made or made["mel"].shape[0] != self.audio.n_mels:
+            raise DataError(f"{path}: expected a mel of {self.audio.n_mels} bands. Decode with a model of the same mel.")
+        return made
+
+
 class EvaluationSet:
     """The reference side: a features folder, and how clips are measured to be comparable with it."""
 
@@ -74,8 +138,8 @@ class EvaluationSet:
         self.rows: dict[str, ManifestRow] = {row.id: row for row in read_manifest(features)}
         self.audio: AudioConfig = read_audio_config(features)
         settings = read_json(features / SETTINGS) if (features / SETTINGS).exists() else {}
-        self.f0_options = {ours: settings[theirs] for theirs, ours in F0_SETTINGS.items() if theirs in settings}
-        self._extract_mel = MelExtractor(self.audio)
+        f0_options = {ours: settings[theirs] for theirs, ours in F0_SETTINGS.items() if theirs in settings}
+        self._reader = ClipReader(self.audio, f"the features in {features} are", **f0_options)
 
     @cached_property
     def mel_scale(self) -> tuple[float, str]:
@@ -98,35 +162,11 @@ class EvaluationSet:
             DataError: if a decoded file is missing, incomplete, or made for another sample rate or mel.
             AudioError: if the wave cannot be read.
         """
-        rate = self.audio.sample_rate
-        if system.folder is None:
-            mel, f0 = self.reference(utterance)
-            wav, _ = read_audio(self.rows[utterance].audio, rate)
-            return Clip(wav=wav, sample_rate=rate, wave_mel=mel, f0=f0)
-        path = system.folder / f"{utterance}.wav"
-        wav, found = read_audio(path)
-        if found != rate:
-            raise DataError(f"{path}: {found} Hz, the features in {self.features} are for {rate} Hz. Decode with their model.")
-        wave_mel = self._mel_of(wav)
-        f0 = extract_f0(wav, self.audio, wave_mel.shape[1], **self.f0_options)
-        made = self._read_decoded(system.folder / f"{utterance}.safetensors") if system.decoded is not None else {}
-        priors = {name.replace("_", " "): made[name] for name in ("source_prior", "filter_prior") if name in made}
-        return Clip(wav=wav, sample_rate=rate, wave_mel=wave_mel, f0=f0, mel=made.get("mel"), priors=priors)
-
-    def _mel_of(self, wav: Array) -> Array:
-        """The mel of a wave that a vocoder made: frame i at sample i * hop, without the frame after the last sample."""
-        with torch.inference_mode():
-            mel = self._extract_mel(torch.from_numpy(wav)[None])[0].numpy()
-        return mel[:, : max(1, len(wav) // self.audio.hop_length)]
-
-    def _read_decoded(self, path: Path) -> dict[str, Array]:
-        try:
-            made = load_file(path)
-        except (OSError, SafetensorError) as err:
-            raise DataError(f"{path}: not a complete decoded utterance ({err}). Run the decode stage again.") from err
-        if "mel" not in made or made["mel"].shape[0] != self.audio.n_mels:
-            raise DataError(f"{path}: expected a mel of {self.audio.n_mels} bands. Decode with a model of these features.")
-        return made
+        if system.folder is not None:
+            return self._reader.decoded(system, utterance)
+        mel, f0 = self.reference(utterance)
+        wav, rate = read_audio(self.rows[utterance].audio, self.audio.sample_rate)
+        return Clip(wav=wav, sample_rate=rate, wave_mel=mel, f0=f0)
 
 
 def read_decoded(folders: Sequence[Path]) -> list[System]:
@@ -148,7 +188,7 @@ def read_decoded(folders: Sequence[Path]) -> list[System]:
 
 
 def vocode_recordings(
-    data: EvaluationSet, ids: Sequence[str], name: str, vocode: Callable[[torch.Tensor], torch.Tensor], out: Path
+    data: ReferenceSet, ids: Sequence[str], name: str, vocode: Callable[[torch.Tensor], torch.Tensor], out: Path
 ) -> System:
     """The recordings' mels through a vocoder: the best any acoustic model could sound like with it.
 
@@ -172,20 +212,23 @@ def recordings() -> System:
     return System(name="recordings", folder=None)
 
 
-def common_ids(data: EvaluationSet, systems: Sequence[System]) -> list[str]:
-    """The utterances that the features and every decoded system have, in the order of the manifest.
+def common_ids(ids: Iterable[str], systems: Sequence[System], where: Path) -> list[str]:
+    """Those of the utterances listed in `where` that every decoded system has, in their order; a warning counts the others.
 
     Raises:
         DataError: if there is none.
     """
-    ids = [i for i in data.rows if all(s.decoded is None or i in s.decoded for s in systems)]
-    if not ids:
+    listed = list(ids)
+    common = [i for i in listed if all(s.decoded is None or i in s.decoded for s in systems)]
+    if not common:
         decoded = [i for s in systems for i in s.decoded or ()]
-        raise DataError(f"{data.features}: has none of the decoded utterances {some(decoded)}. Give the features of that set.")
-    return ids
+        raise DataError(f"{where}: has none of the decoded utterances {some(decoded)}. Give the set they were made of.")
+    if len(common) < len(listed):
+        logger.warning("%d of %d utterances of %s are decoded; the others are left out", len(common), len(listed), where)
+    return common
 
 
-def corpus_kind(rows: Sequence[ManifestRow]) -> str:
+def corpus_kind(rows: Sequence[ManifestRow | Utterance]) -> str:
     """What figures are of: "synthetic corpus" where the corpus says so, else "corpus of recordings".
 
     A corpus says so with the word "synthetic" at the head (the first five lines of text) of the README.md beside its

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from tts.audio.mel import mel_filterbank
 from tts.config import AudioConfig
+from tts.speech.frame_noise import draw_frames
 
 TINY = 1e-10  # keeps divisions of magnitudes finite, far below 16-bit audio
 
@@ -21,13 +22,14 @@ class GriffinLim(nn.Module):
         S = argmin_{S >= 0} KL(e^mel | F S) ,  A = S^(1 / power)
         c_n = A e^{i arg(p_n + momentum (p_n - p_{n-1}))} ,  p_{n+1} = STFT(ISTFT(c_n))
 
-    Deterministic: the first phases come from a generator seeded at every call and are the same for every item, so a batch
-    equals its singles. The global RNG is untouched.
+    Deterministic: the first phases are a function of the seed and of the frame's absolute number, so a batch equals its singles
+    and a long mel can be inverted piece by piece. The global RNG is untouched.
 
     Source: Perraudin, Balazs and Soendergaard 2013, "A fast Griffin-Lim algorithm".
     """
 
     name = "griffin_lim"
+    context_frames = 40  # iterations reach further, but move a sample by less than 1e-5 from there
     filters: Tensor
     inverse_filters: Tensor
     window: Tensor
@@ -55,11 +57,12 @@ class GriffinLim(nn.Module):
         self.register_buffer("window", torch.hann_window(audio.win_length), persistent=False)
 
     @torch.no_grad()
-    def forward(self, mel: Tensor) -> Tensor:
+    def forward(self, mel: Tensor, first_frame: int = 0) -> Tensor:
         """The wave of a mel.
 
         Args:
             mel: natural-log mel, (B, n_mels, T).
+            first_frame: absolute number of its first frame, where it is a piece of a longer one.
 
         Returns:
             wav, (B, T * hop_length) float32; frame i is centred on sample i * hop_length. A loud mel may exceed [-1, 1].
@@ -70,8 +73,8 @@ class GriffinLim(nn.Module):
         check_mel(mel, self.audio)
         magnitude = self.magnitude(mel.float())
         magnitude = torch.cat([magnitude, magnitude[..., -1:]], dim=-1)  # (B, F, T + 1): the frames of T * hop samples
-        generator = torch.Generator().manual_seed(self.seed)
-        phase = torch.rand(magnitude.shape[2], magnitude.shape[1], generator=generator).to(mel.device).T * 2 * torch.pi
+        phase = draw_frames(torch.rand, (self.seed,), first_frame, magnitude.shape[2], magnitude.shape[1])
+        phase = phase.to(mel.device).T * 2 * torch.pi
         spectrum = magnitude * torch.polar(torch.ones_like(phase), phase)
         previous = torch.zeros_like(spectrum)
         for _ in range(self.n_iterations):

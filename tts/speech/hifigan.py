@@ -85,6 +85,18 @@ class VocoderConfig:
         widest = max((k - 1) * max(ds) // 2 for k, ds in zip(self.resblock_kernels, self.resblock_dilations, strict=True))
         return max(_PRE_KERNEL // 2, widest // self.upsample_factors[0]) + 1
 
+    @property
+    def context_frames(self) -> int:
+        """Mel frames on either side that a sample depends on, added up over the layers and rounded up."""
+        frames, rate = float(_PRE_KERNEL // 2), 1
+        paired = self.resblock is ResBlock.paired
+        kernels = list(zip(self.resblock_kernels, self.resblock_dilations, strict=True))
+        for factor, kernel in zip(self.upsample_factors, self.upsample_kernels, strict=True):
+            frames += kernel / factor / rate
+            rate *= factor
+            frames += max(sum((k - 1) // 2 * (d + paired) for d in ds) for k, ds in kernels) / rate
+        return math.ceil(frames + (_PRE_KERNEL // 2) / rate)
+
 
 _SHAPES: dict[tuple[str, int], dict[str, Any]] = {
     ("v1", 256): {},
@@ -150,12 +162,18 @@ class HifiGan(nn.Module):
         self.generator = make_generator(config)
         self.generator.remove_weight_norm()
 
+    @property
+    def context_frames(self) -> int:
+        """Mel frames on either side that a sample depends on."""
+        return self.config.context_frames
+
     @torch.no_grad()
-    def forward(self, mel: Tensor) -> Tensor:
+    def forward(self, mel: Tensor, first_frame: int = 0) -> Tensor:
         """The wave of a mel.
 
         Args:
             mel: natural-log mel, (B, n_mels, T). Fewer than `config.min_frames` frames are continued by the last one.
+            first_frame: of no consequence; every frame is treated alike.
 
         Returns:
             wav, (B, T * hop_length) in [-1, 1].

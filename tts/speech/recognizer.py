@@ -39,7 +39,7 @@ class RecognizerConfig:
     kernel_size: int = 5
     dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)  # of the blocks, one each
     bottleneck: int = 64  # H
-    dropout: float = 0.1
+    dropout: float = 0.05
 
     def __post_init__(self) -> None:
         check_ranges(self, "recognizer", "channels bottleneck", 1, 4096)

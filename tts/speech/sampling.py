@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tts.diffusion import SAMPLERS, initial_state, sample, time_grid
+from tts.diffusion.samplers import Noise
 from tts.speech.config import ParametrizationKind
 from tts.speech.model import Priors, SourceFilterModel
 
@@ -66,7 +67,7 @@ class UtteranceNoise:
 
 
 def sample_mel(
-    model: SourceFilterModel, priors: Priors, style: Tensor, mask: Tensor, options: SamplingOptions, noise: UtteranceNoise
+    model: SourceFilterModel, priors: Priors, style: Tensor, mask: Tensor, options: SamplingOptions, noise: Noise
 ) -> Tensor:
     """A normalised log-mel (B, n_mels, T) drawn from the model given its priors.
 
@@ -76,7 +77,7 @@ def sample_mel(
         style: g the denoisers see, (B, S).
         mask: (B, 1, T).
         options: sampler, steps, grid, temperature, start.
-        noise: one stream an utterance.
+        noise: `UtteranceNoise`, or `FrameNoise` where pieces of a long utterance have to agree.
     """
     if options.sampler == PRIOR_ONLY:
         return priors.mean * mask

@@ -20,8 +20,16 @@ class Vocoder(Protocol):
     audio: AudioConfig
     name: str
 
-    def __call__(self, mel: Tensor) -> Tensor:
-        """The wave (B, T * hop_length) of a natural-log mel (B, n_mels, T); frame i is at sample i * hop_length."""
+    @property
+    def context_frames(self) -> int:
+        """Mel frames on either side beyond which nothing moves a sample: what a piece of a long mel needs around it."""
+        ...
+
+    def __call__(self, mel: Tensor, first_frame: int = 0) -> Tensor:
+        """The wave (B, T * hop_length) of a natural-log mel (B, n_mels, T); frame i is at sample i * hop_length.
+
+        `first_frame` is the absolute number of the first frame, where the mel is a piece of a longer one.
+        """
         ...
 
 

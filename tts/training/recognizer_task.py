@@ -27,14 +27,14 @@ class RecognizerTrainConfig:
     recognizer: RecognizerConfig = field(default_factory=RecognizerConfig)
     perturb: PerturbConfig = field(default_factory=PerturbConfig)
     versions: int = 4  # of every recording, drawn alike: one clean, the others perturbed; 1 = clean only
-    steps: int = 1000
-    max_frames: int = 2400  # mel frames of a batch, padding included
+    steps: int = 1500
+    max_frames: int = 800  # mel frames of a batch, padding included
     max_batch: int = 32  # utterances of a batch
     lr: float = 2e-3  # highest; warm-up, then cosine
     warmup: int = 50  # steps
     weight_decay: float = 0.01
     clip: float = 1.0  # global norm of the gradient
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.05
     ctc_weight: float = 0.3
     band_mask: int = 12  # widest of two masks over mel bands
     frame_mask: int = 12  # widest of the masks over time, one for every hundred frames
@@ -160,7 +160,7 @@ class RecognizerTask(L.LightningModule):
                 f"{self.global_step} on {ids}. Lower lr or look at these utterances."
             )
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """AdamW and its learning rate."""
         c = self.config
         optimizer = torch.optim.AdamW(self.model.parameters(), c.lr, betas=(0.9, 0.98), weight_decay=c.weight_decay)

@@ -18,7 +18,7 @@ def tts(tmp_path_factory):
 
 
 def style_of(tts, path):
-    return tts._style(path)[1]
+    return tts.voices.find(path).style
 
 
 def write(path, wav, rate=16000):

@@ -88,7 +88,7 @@ def _raised_in_tts(traceback: TracebackType | None) -> bool:
 
 
 def _front_page() -> argparse.ArgumentParser:
-    listing = "\n".join(f"  {verb:<15}{_summary(verb)}" for verb in verbs())
+    listing = "\n".join(f"  {verb:<21}{_summary(verb)}" for verb in verbs())
     parser = argparse.ArgumentParser(
         prog="glottis",
         usage="glottis [--version] [--traceback] VERB ...",

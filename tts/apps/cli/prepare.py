@@ -1,4 +1,4 @@
-"""Prepare data: read a corpus, extract features and content, check and filter, measure statistics, fetch an archive."""
+"""Prepare data: corpora, features, content, filters, statistics, pairs to convert, downloads."""
 
 import argparse
 import logging
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_validate(actions.add_parser("validate", help="check a Kaldi directory, or filter a features folder"))
     _add_content(actions.add_parser("content", help="content features of every utterance, of clean and of perturbed audio"))
     _add_statistics(actions.add_parser("statistics", help="token table, mel and F0 statistics of a features folder"))
+    _add_pairs(actions.add_parser("pairs", help="Kaldi directories -> pairs of a source and a target to convert"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
         "validate": _run_validate,
         "content": _run_content,
         "statistics": _run_statistics,
+        "pairs": _run_pairs,
     }
     return actions[args.action](args)
 
@@ -218,4 +220,23 @@ def _run_statistics(args: argparse.Namespace) -> int:
     print(f"{len(tokens)} tokens; mel mean {statistics.mel_mean:.3f}, deviation {statistics.mel_std:.3f} (ln)")
     for name, f0 in statistics.speakers.items():
         print(f"  {name}: ln F0 {f0.mean:.3f} ± {f0.std:.3f}")
+    return 0
+
+
+def _add_pairs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, nargs="+", required=True, metavar="DIR", help="Kaldi directories of the speakers")
+    parser.add_argument(
+        "--n", type=int, default=60, metavar="COUNT", help="how many, evenly over the ordered pairs of speakers"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="name, source wave and target wave a line")
+
+
+def _run_pairs(args: argparse.Namespace) -> int:
+    from tts.data.kaldi_dir import read_kaldi_dir
+    from tts.data.pairs import make_pairs, write_pairs
+
+    utterances = [utterance for folder in args.data for utterance in read_kaldi_dir(folder)]
+    write_pairs(args.out, make_pairs(utterances, args.n, args.seed))
+    print(f"{args.out}: {args.n} pairs of {len({u.speaker for u in utterances})} speakers")
     return 0

@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="wave to write (.wav, .flac, .ogg or .mp3)")
     parser.add_argument("--out-dir", type=Path, metavar="DIR", help="folder for --text-file")
     parser.add_argument("--style", help="speaker name or reference recording; default: the model's first speaker")
+    for attribute, what in (("source", "pitch and phonation"), ("filter", "vocal tract")):
+        parser.add_argument(f"--{attribute}-style", metavar="VOICE", help=f"whose {what}; default: that of --style")
     parser.add_argument("--overwrite", action="store_true", help="replace waves of --text-file that are there")
     add_synthesis_arguments(parser)
 
@@ -35,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from tts.inference.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.from_pretrained(args.model, device=args.device, vocoder=args.vocoder)
-    options = synthesis_options(args) | {"style": args.style, "seed": args.seed}
+    styles = {"style": args.style, "source_style": args.source_style, "filter_style": args.filter_style}
+    options = synthesis_options(args) | styles | {"seed": args.seed}
     if args.text_file is not None:
         count = speak_lines(synthesizer, args.text_file, args.out_dir, overwrite=args.overwrite, **options)
         logger.info("%d waves in %s, vocoder %s", count, args.out_dir, synthesizer.vocoder.name)
