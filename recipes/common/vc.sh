@@ -35,12 +35,12 @@ f0max=500                    # highest F0 in Hz
 min_wav_duration=0.1         # shorter clips are dropped, in seconds
 max_wav_duration=20          # longer clips are dropped, in seconds
 num_dev=10                   # sentences for development
-num_eval=20                  # sentences for evaluation, spread over the corpus and heard in training from nobody
+num_eval=40                  # sentences for evaluation, spread over the corpus and heard in training from nobody
 holdout_every=0              # every Nth sentence is for evaluation, in place of num_eval; 0 is none
 num_pairs=60                 # pairs of a sentence and a target speaker to convert
 swap_matrix=true             # also convert with only the source and only the filter of the target
 ngpu=0                       # GPUs to train on; 0 is the CPU
-nj=2                         # processes that extract features
+nj=2                         # processes that extract features and content
 dumpdir=                     # folder of downloads and data (default dump/ beside recipes/)
 expdir=                      # folder of experiments (default exp/ beside recipes/)
 recognizer=                  # folder of a trained phone recogniser (default: train one on this corpus)
@@ -157,6 +157,7 @@ if ((stage <= 5 && stop_stage >= 5)); then
   given=${recognizer:+"$recognizer $(done_id "${recognizer%/*}" 5.recognizer)"}
   belongs_to "$exp" "$data $given $recognizer_args $pitch $pitch_args"
   save_call "$exp" "$0" "$@"
+  [ -z "$recognizer" ] || ln -sfn -- "$recognizer" "$exp/recognizer" # where the model folder takes it from
 fi
 if [ -z "$recognizer" ]; then
   recognizer=$exp/recognizer
@@ -165,9 +166,11 @@ if [ -z "$recognizer" ]; then
 fi
 # The content follows from the data and the recogniser, so experiments with one recogniser share it.
 previous="$data $(done_id "${recognizer%/*}" 5.recognizer)"
+resources=(--nj "$nj")
 for part in train dev eval; do
   run_stage 5 "content_$part" "$dump" prepare content --features "$dump/features/$part" --recognizer "$recognizer" --versions 3
 done
+resources=()
 model_words=()
 if [ -n "$init" ]; then
   model_words=(--init "$init") # which has its F0 VQ-VAE, if it works with one
@@ -218,14 +221,20 @@ done
 run_stage 7 decode "$exp" decode --exp "$exp" --data "$dump/data/eval" --out "$exp/decode/eval" --vocoder "$vocoder" \
   ${inference_words[@]+"${inference_words[@]}"}
 
+# judge NAME SET FOLDER...: in stage 8 measure conversions of the pairs of SET, into $exp/NAME.
+judge() {
+  local name=$1 part=$2
+  shift 2
+  run_stage 8 "$name" "$exp" evaluate-conversion --decoded "$@" --pairs "$exp/pairs/$part.tsv" --texts "$dump/data/$part" \
+    --audio "$audio" --out "$exp/$name" ${asr_words[@]+"${asr_words[@]}"}
+}
+
 # Stage 8: speaker similarity, pitch and words of the conversions, and the spoken sentences beside the recordings.
-run_stage 8 evaluate_conversion "$exp" evaluate-conversion --decoded "${converted[@]}" \
-  --pairs "$exp/pairs/eval.tsv" --out "$exp/evaluate_conversion" ${asr_words[@]+"${asr_words[@]}"}
-for part in ${unheard[@]+"${unheard[@]}"}; do
-  run_stage 8 "evaluate_$part" "$exp" evaluate-conversion --decoded "$exp/convert/$part" \
-    --pairs "$exp/pairs/$part.tsv" --out "$exp/evaluate_$part" ${asr_words[@]+"${asr_words[@]}"}
-done
 resources=(--command "$(printf '%q ' bash "$0" "$@")")
+judge evaluate_conversion eval "${converted[@]}"
+for part in ${unheard[@]+"${unheard[@]}"}; do
+  judge "evaluate_$part" "$part" "$exp/convert/$part"
+done
 run_stage 8 evaluate "$exp" evaluate --decoded "$exp/decode/eval" --features "$dump/features/eval" --out "$exp/evaluate" \
   ${asr_words[@]+"${asr_words[@]}"}
 resources=()

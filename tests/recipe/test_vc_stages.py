@@ -57,6 +57,7 @@ def test_the_default_is_mini_on_all_voices_of_the_embedded_corpus_and_a_second_r
     assert value(learn, "--out") == f"{exp}/recognizer"
     assert [value(call, "--features") for call in content] == [f"{features}/{part}" for part in ("train", "dev", "eval")]
     assert {(value(call, "--recognizer"), value(call, "--versions")) for call in content} == {(f"{exp}/recognizer", "3")}
+    assert value(calls[-2], "--command") == value(calls[-3], "--command")
     assert value(calls[13], "--config") == "mini_vc" and "--f0-vqvae" not in calls[13]
     again = recipe.run()
     assert recipe.calls() == [] and again.stdout.count("done before") == len(EVERY_STAGE)
@@ -77,6 +78,7 @@ def test_the_swap_matrix_takes_both_attributes_and_each_alone_from_the_target(vc
     assert all(call[-2:] == ["--steps", "4"] for call in converted)
     judged = only(calls, "evaluate-conversion")[0]
     assert values(judged, "--decoded") == [value(call, "--out") for call in converted]
+    assert value(judged, "--texts") == value(pairs, "--data") and value(judged, "--audio") == "libri16k"
     recipe.run("--num_pairs", "7", "--swap_matrix", "false", "--tag", "plain")
     assert [Path(value(call, "--out")).name for call in only(recipe.calls(), "convert-set")] == ["both"]
 
@@ -159,6 +161,7 @@ def test_a_model_is_gone_on_with_on_the_content_it_knows(vc_recipe):
     assert verbs(calls) == [*DATA, *CONTENT[1:], "train"]
     assert {value(call, "--recognizer") for call in calls[-4:-1]} == {str(recipe.folder / "old" / "recognizer")}
     assert value(calls[-1], "--init") == str(recipe.folder / "old")
+    assert (recipe.folder / "exp" / "arctic_new" / "recognizer").resolve() == recipe.folder / "old" / "recognizer"
 
 
 def test_experiments_with_one_recogniser_share_its_content_and_another_one_needs_another_tag(vc_recipe):
