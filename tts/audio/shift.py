@@ -16,7 +16,7 @@ _UNVOICED_HZ = 500.0  # width of the smoothing where there is no F0, as in WORLD
 _FLOOR = 1e-10  # of the greatest power of a wave
 _GRAIN_HZ = 200.0  # grains a second where there is no F0
 _HALF_CREST = 1.5  # periods on each side over which the crest is sought
-_MARGIN_SECONDS = 0.02
+_MARGIN_SECONDS = 0.05  # of silence at both ends: three periods of the lowest voice
 _DELAYS = 4  # a grain is placed to a quarter of a sample
 
 
