@@ -17,7 +17,7 @@ PLAN = ChunkPlan.of_seconds(6.0, AUDIO)
 
 
 def test_a_plan_is_in_frames():
-    assert PLAN == ChunkPlan(chunk=375, context=62, fade=18)
+    assert ChunkPlan(chunk=375, context=62, fade=18) == PLAN
     for seconds in (0.5, 31, float("nan"), True):
         with pytest.raises(ValueError, match="chunk_seconds must be from 1 to 30"):
             ChunkPlan.of_seconds(seconds, AUDIO)
