@@ -47,6 +47,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, nargs="+", default=[4, 8, 16, 30], help="%(default)s")
     parser.add_argument("--temperature", type=float, nargs="+", default=[0.5], help="%(default)s")
     parser.add_argument("--start", type=float, nargs="+", default=[1.0], help="time the diffusion starts at: %(default)s")
+    parser.add_argument("--anchor", type=float, nargs="+", default=[1.0], help="of the smooth part: %(default)s")
     parser.add_argument("--grid", nargs="+", default=["quadratic"], help="uniform, quadratic, log_snr: %(default)s")
     parser.add_argument("--vocoder", default="griffin_lim")
     parser.add_argument("--device", default="auto")
@@ -60,8 +61,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def settings(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Sampling options of every row of a model, the priors alone first."""
     yield {"sampler": PRIOR_ONLY}
-    names = ("sampler", "steps", "temperature", "start", "grid")
-    for values in itertools.product(args.sampler, args.steps, args.temperature, args.start, args.grid):
+    names = ("sampler", "steps", "temperature", "start", "anchor", "grid")
+    for values in itertools.product(args.sampler, args.steps, args.temperature, args.start, args.anchor, args.grid):
         yield dict(zip(names, values, strict=True))
 
 
@@ -69,7 +70,8 @@ def label(options: Mapping[str, Any]) -> str:
     """A setting in words, which also name its folder."""
     if options["sampler"] == PRIOR_ONLY:
         return "priors alone"
-    rest = f"{options['steps']} steps, temperature {options['temperature']:g}, start {options['start']:g}, {options['grid']}"
+    numbers = ", ".join(f"{name} {options[name]:g}" for name in ("temperature", "anchor", "start"))
+    rest = f"{options['steps']} steps, {numbers}, {options['grid']}"
     return f"{options['sampler']}, {rest}"
 
 

@@ -21,9 +21,10 @@ from tts.data.features import FeatureSettings, prepare_features
 from tts.data.manifest import read_manifest
 from tts.data.statistics import Statistics, compute_statistics
 from tts.inference.model_folder import LoadedModel, save_model_folder
-from tts.speech.config import DenoiserConfig, PriorConfig, SpeechConfig, TextEncoderConfig
+from tts.speech.config import DenoiserConfig, F0VqVaeConfig, PriorConfig, SpeechConfig, TextEncoderConfig
 from tts.speech.hifigan import ResBlock, VocoderConfig
 from tts.speech.model import SourceFilterModel
+from tts.speech.recognizer import RecognizerConfig
 from tts.speech.sampling import SamplingOptions
 from tts.text.frontends import PUNCTUATION
 from tts.text.tokens import PAD, Tokens
@@ -137,6 +138,16 @@ def tiny_speech_config(n_tokens: int = 0, **choices: Any) -> SpeechConfig:
         prior=PriorConfig(channels=16, layers=2, kernel_size=3),
         denoiser=DenoiserConfig(**({"channels": (16, 16), "dim": 16} | choices)),
     )
+
+
+def tiny_recognizer_config(n_tokens: int = 0) -> RecognizerConfig:
+    """A phone recogniser of some 7,000 weights for the default mel."""
+    return RecognizerConfig(n_tokens=n_tokens, channels=16, kernel_size=3, dilations=(1, 2), bottleneck=8)
+
+
+def tiny_f0_vqvae_config() -> F0VqVaeConfig:
+    """An F0 VQ-VAE of 6 codes and some 1,500 weights, at 16 kHz with a hop of 256 samples."""
+    return F0VqVaeConfig(n_codes=6, code_dim=8, channels=4, depth=2)
 
 
 def tiny_vocoder_config() -> VocoderConfig:

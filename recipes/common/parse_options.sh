@@ -26,17 +26,18 @@ print_help() {
   done < <(option_lines "$1")
 }
 
-# set_option NAME VALUE: the value must be of the kind of the default.
+# set_option NAME VALUE: the value must be of the kind of the default; _numbers are the options whose default is a number.
 set_option() {
-  if [[ ${!1} =~ ^[0-9]+$ && ! $2 =~ ^[0-9]+$ ]]; then
+  if [[ $_numbers == *" $1 "* && ! $2 =~ ^[0-9]+$ ]]; then
     die 2 "--$1: found '$2', expected a whole number"
   fi
   printf -v "$1" '%s' "$2"
 }
 
 parse_options() {
-  local _file=$1 _names _name
+  local _file=$1 _names _name _numbers=" "
   _names=" $(option_lines "$_file" | cut -d ' ' -f 1 | tr '\n' ' ')"
+  for _name in $_names; do [[ ! ${!_name} =~ ^[0-9]+$ ]] || _numbers+="$_name "; done
   shift
   while [ $# -gt 0 ]; do
     _name=$(option_name "$1")

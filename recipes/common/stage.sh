@@ -44,6 +44,12 @@ belongs_to() {
     die 1 "$1 was trained on data that have been made anew since. Remove it, or give the new model another --tag."
 }
 
+# done_id FOLDER STAGE: the id of a stage done in FOLDER, such as 5.train, or "none".
+done_id() {
+  local marker=$1/.done/$2
+  if [ -f "$marker" ]; then sed -n 2p -- "$marker"; else printf 'none\n'; fi
+}
+
 # run_stage NUMBER NAME FOLDER VERB [ARGUMENT...]: call `glottis VERB ARGUMENT... RESOURCES...`, which writes to FOLDER,
 # unless FOLDER's marker says that this very command was done on what the stages before it have made. A VERB that ends in
 # .py is a script of its own.

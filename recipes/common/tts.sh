@@ -13,6 +13,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$root/recipes/common/parse_options.sh"
 # shellcheck source=recipes/common/stage.sh
 . "$root/recipes/common/stage.sh"
+# shellcheck source=recipes/common/speech.sh
+. "$root/recipes/common/speech.sh"
 
 # Options
 stage=0                      # first stage to run
@@ -44,28 +46,12 @@ tag=                         # last part of the experiment's name (default profi
 # End of options
 parse_options "${BASH_SOURCE[0]}" "$@"
 
-case $profile in
-  mini) default_corpus=embedded default_fs=16000 ;;
-  small | base) default_corpus=ljspeech default_fs=22050 ;;
-  *) die 2 "--profile: found '$profile', expected mini, small or base" ;;
-esac
+one_of profile "$profile" mini small base
+default_corpus=ljspeech default_fs=22050
+[ "$profile" != mini ] || default_corpus=embedded default_fs=16000
 fs=${fs:-$default_fs}
-case $fs in
-  16000) audio=libri16k ;;
-  22050) audio=ljspeech22k ;;
-  *) die 2 "--fs: found '$fs', expected 16000 or 22050" ;;
-esac
-case $frontend in
-  espeak | characters) ;;
-  *) die 2 "--frontend: found '$frontend', expected espeak or characters" ;;
-esac
-case ${corpus:=$default_corpus} in
-  embedded | asterisk | ljspeech) ;;
-  *) die 2 "--corpus: found '$corpus', expected embedded, asterisk or ljspeech" ;;
-esac
-((num_dev > 0 && num_eval > 0)) || die 2 "--num_dev and --num_eval: expected 1 sentence or more, found $num_dev and $num_eval"
-held_out=(--eval "$num_eval")
-((holdout_every == 0)) || held_out=(--holdout-every "$holdout_every")
+check_speech_options
+one_of corpus "${corpus:=$default_corpus}" embedded asterisk ljspeech
 source=$corpus
 if [ -n "$db_root" ]; then
   [ -d "$db_root" ] || die 2 "--db_root: no folder '$db_root'"
@@ -83,9 +69,8 @@ read -r -a train_words <<<"$train_args"
 read -r -a vocoder_words <<<"$vocoder_args"
 read -r -a inference_words <<<"$inference_args"
 
-extras=train,eval,asr
-[ "$frontend" != espeak ] || extras+=,phonemes
-if ((ngpu > 0)); then set_up_environment "$extras" --cuda; else set_up_environment "$extras"; fi
+set_up_speech
+
 # Stage 0: the corpus. The embedded one is part of the package, and a folder of the user's is used where it lies.
 corpus_root=()
 origin="the embedded corpus of Glottis: synthetic speech of Kokoro-82M (Apache-2.0)"
@@ -106,24 +91,7 @@ fi
 run_stage 1 corpus "$dump" prepare corpus ${corpus_root[@]+"${corpus_root[@]}"} \
   --keep-speaker "${speaker:-main}" --dev "$num_dev" "${held_out[@]}" --out "$dump/data"
 
-# Stage 2: mel, F0 and phones.
-resources=(--nj "$nj")
-for part in train dev eval; do
-  run_stage 2 "features_$part" "$dump" prepare features --data "$dump/data/$part" --out "$dump/features/$part" \
-    --audio "$audio" --frontend "$frontend" --f0-min "$f0min" --f0-max "$f0max"
-done
-resources=()
-
-# Stage 3: drop what cannot be learnt from; the reasons are counted.
-for part in train dev eval; do
-  run_stage 3 "validate_$part" "$dump" prepare validate --features "$dump/features/$part" \
-    --min-seconds "$min_wav_duration" --max-seconds "$max_wav_duration"
-done
-
-# Stage 4: tokens and statistics, and how long every phone lasts.
-run_stage 4 statistics "$dump" prepare statistics --features "$dump/features/train"
-run_stage 4 align "$dump" align --features "$dump/features/train" \
-  --dev "$dump/features/dev" "$dump/features/eval"
+feature_stages
 
 # Stage 5: train; a run that was stopped goes on from its last checkpoint.
 if ((stage <= 5 && stop_stage >= 5)); then
@@ -137,11 +105,7 @@ resources=()
 
 # Stage 6: the model folder, and the vocoder if one is to be trained.
 run_stage 6 average "$exp" average --exp "$exp"
-if [ "$vocoder" = train ]; then
-  run_stage 6 train_vocoder "$exp" train-vocoder --features "$dump/features/train" --out "$exp/vocoder" \
-    ${vocoder_words[@]+"${vocoder_words[@]}"}
-  vocoder=$exp/vocoder
-fi
+vocoder_stage
 
 # Stage 7: speak the evaluation set, and once more with the priors alone, to see what diffusion adds.
 run_stage 7 decode "$exp" decode --exp "$exp" --data "$dump/data/eval" --out "$exp/decode/eval" --vocoder "$vocoder" \
@@ -150,11 +114,6 @@ run_stage 7 decode_priors "$exp" decode --exp "$exp" --data "$dump/data/eval" --
   ${inference_words[@]+"${inference_words[@]}"} --sampler prior
 
 # Stage 8: compare both with the recordings; RESULTS.md and a page to listen to.
-case $asr in
-  "") asr_words=() ;;
-  none) asr_words=(--no-asr) ;;
-  *) asr_words=(--asr "$asr") ;;
-esac
 resources=(--command "$(printf '%q ' bash "$0" "$@")")
 run_stage 8 evaluate "$exp" evaluate --decoded "$exp/decode/eval" "$exp/decode/eval_priors" \
   --features "$dump/features/eval" --out "$exp/evaluate" ${asr_words[@]+"${asr_words[@]}"}

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from tts.audio.io import read_audio, resample, to_wav, write_audio
 from tts.audio.mel import MelExtractor
+from tts.audio.perturb import PerturbConfig, perturb
 from tts.audio.pitch import F0Statistics, denormalize_f0, extract_f0, normalize_f0
 from tts.config import AUDIO_CONFIGS
 from tts.errors import TextError
+from tts.testing import make_tone
 from tts.text.frontends import PUNCTUATION, WORD_BOUNDARY, get_frontend
 from tts.text.normalize import normalize
 from tts.text.sentences import split_sentences
@@ -46,6 +48,22 @@ def test_any_wav_gives_a_finite_pitch_of_the_length_asked_for(seed, n_samples, n
     assert f0.shape == z.shape == voiced.shape == (n_frames,)
     assert np.isfinite(f0).all() and np.isfinite(z).all()
     assert not (silent and voiced.any())
+
+
+@few
+@given(
+    seed=seeds,
+    n_samples=st.integers(1, 9000),
+    rate=st.sampled_from([8000, 16000, 22050]),
+    level=st.sampled_from([0, 1e-20, 1]),
+    tone=st.booleans(),
+)
+def test_any_wav_is_perturbed_to_a_finite_one_of_its_length_and_level(seed, n_samples, rate, level, tone):
+    wav = noise(seed, n_samples) if not tone else make_tone(60.0 + seed % 400, (n_samples + 1) / rate, rate)[1:]
+    wav = (level * wav).astype(np.float32)
+    out = perturb(wav, rate, PerturbConfig(), np.random.default_rng(seed))
+    assert out.shape == wav.shape and np.isfinite(out).all()
+    assert np.linalg.norm(out.astype(np.float64)) == pytest.approx(np.linalg.norm(wav.astype(np.float64)), rel=1e-4)
 
 
 @few

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = ROOT / "recipes" / "ljspeech" / "run.sh"
+RECIPES = ROOT / "recipes"
+RUN = RECIPES / "ljspeech" / "run.sh"
 EXTRAS = ("asr", "eval", "phonemes", "train")
 
 STUB = """#!/usr/bin/env bash
@@ -25,10 +26,11 @@ eval "${STUB_DO:-}"
 
 
 class Recipe:
-    """The recipe of this repository, run with an interpreter of our choice in an environment that counts as installed."""
+    """A recipe of this repository, run with an interpreter of our choice in an environment that counts as installed."""
 
-    def __init__(self, folder: Path, interpreter: str) -> None:
+    def __init__(self, folder: Path, interpreter: str, script: Path = RUN) -> None:
         self.folder = folder
+        self.script = script
         self.calls_file = folder / "calls"
         venv = folder / "venv"
         (venv / "bin").mkdir(parents=True)
@@ -43,7 +45,7 @@ class Recipe:
     def command(self, *arguments: str) -> list[str]:
         """The recipe's command line with its data and experiments in this folder."""
         places = ["--dumpdir", str(self.folder / "dump"), "--expdir", str(self.folder / "exp")]
-        return ["bash", str(RUN), *places, *arguments]
+        return ["bash", str(self.script), *places, *arguments]
 
     def run(self, *arguments: str, do: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run the recipe to its end; `do` is what the stub does when it is called."""
@@ -70,9 +72,31 @@ def recipe(tmp_path):
     return Recipe(tmp_path, STUB)
 
 
+@pytest.fixture
+def vc_recipe(tmp_path):
+    """The recipes of voice conversion by name, with an interpreter that only records; they share their environment."""
+    arctic = Recipe(tmp_path, STUB, RECIPES / "arctic" / "run.sh")
+
+    def named(name: str = "arctic") -> Recipe:
+        arctic.script = RECIPES / name / "run.sh"
+        return arctic
+
+    return named
+
+
 @pytest.fixture(scope="module")
 def real_recipe(tmp_path_factory):
-    """The recipe with the interpreter that runs the tests."""
-    recipe = Recipe(tmp_path_factory.mktemp("real"), f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    """The recipe of one voice with the interpreter that runs the tests."""
+    return _real(tmp_path_factory.mktemp("real"), RUN)
+
+
+@pytest.fixture(scope="module")
+def real_arctic(tmp_path_factory):
+    """The recipe of voice conversion with the interpreter that runs the tests."""
+    return _real(tmp_path_factory.mktemp("arctic"), RECIPES / "arctic" / "run.sh")
+
+
+def _real(folder: Path, script: Path) -> Recipe:
+    recipe = Recipe(folder, f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', script)
     recipe.environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return recipe

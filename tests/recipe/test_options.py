@@ -52,8 +52,9 @@ def test_values_are_taken_as_they_are(parse, tmp_path, value):
     assert not (tmp_path / "x").exists()
 
 
-def test_the_last_of_two_values_holds(parse):
+def test_the_last_of_two_values_holds_and_only_the_default_says_what_is_a_number(parse):
     assert parse("--name", "a", "--name", "b").stdout == "[0][9][b][][1]"
+    assert parse("--tag", "10", "--tag", "ten").stdout == "[0][9][no one][ten][1]"
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,15 @@
-"""Readers that turn the folder of a corpus into utterances; one per layout, found by looking at the folder."""
+"""A corpus, or several of different layouts in one, as a list of utterances."""
 
-import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
-from tts.data.files import check_id, read_lines, some
+from tts.data.files import check_id, some
+from tts.data.layouts import LAYOUTS, detect_layout, identifier
 from tts.data.manifest import Utterance
 from tts.errors import DataError, SpeakerError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 EMBEDDED_CORPUS = Path(__file__).parents[1] / "assets" / "corpus"  # LJSpeech layout with a speaker column
-
-_ARCTIC_LINE = re.compile(r'\(\s*(\S+)\s+"(.*)"\s*\)')
 
 
 def read_corpus(root: Path, layout: str = "auto", speaker: str | None = None) -> list[Utterance]:
@@ -45,158 +42,55 @@ def read_corpus(root: Path, layout: str = "auto", speaker: str | None = None) ->
     return utterances
 
 
-def keep_speaker(utterances: list[Utterance], name: str) -> list[Utterance]:
-    """The utterances of one speaker, in order; "main" is the one with the most utterances (the first of equals).
+def read_corpora(roots: Sequence[Path], layout: str = "auto", speaker: str | None = None) -> list[Utterance]:
+    """The utterances of several corpora, one after the other; with layout "auto" each may have its own.
+
+    A speaker of one corpus is nobody of another, except `speaker`, who is the same person wherever a corpus names none.
 
     Raises:
-        SpeakerError: if nobody of that name speaks.
+        DataError: if two corpora share an id or a speaker, or as `read_corpus` does.
+    """
+    utterances: list[Utterance] = []
+    root_of_id: dict[str, Path] = {}
+    root_of_speaker: dict[str, Path] = {}
+    for root in roots:
+        members = read_corpus(root, layout, speaker)
+        _refuse_shared(root, root_of_id, [u.id for u in members], "utterance ids", "clips")
+        names = sorted({u.speaker for u in members} - ({identifier(speaker)} if speaker else set()))
+        _refuse_shared(root, root_of_speaker, names, "speakers", "speaker or corpus folder")
+        root_of_id |= dict.fromkeys((u.id for u in members), root)
+        root_of_speaker |= dict.fromkeys(names, root)
+        utterances += members
+    return utterances
+
+
+def keep_speakers(utterances: list[Utterance], names: Sequence[str]) -> list[Utterance]:
+    """The utterances of some speakers, in order; "main" is the one with the most utterances (the first of equals).
+
+    Raises:
+        SpeakerError: if nobody of such a name speaks.
     """
     counts = Counter(utterance.speaker for utterance in utterances)
-    chosen = max(counts, key=lambda speaker: counts[speaker]) if name == "main" else name
-    if chosen not in counts:
-        raise SpeakerError(f"no speaker {name!r}; the corpus has {some(sorted(counts))}.")
-    return [utterance for utterance in utterances if utterance.speaker == chosen]
+    chosen = {max(counts, key=lambda speaker: counts[speaker]) if name == "main" else name for name in names}
+    require_speakers(utterances, chosen)
+    return [utterance for utterance in utterances if utterance.speaker in chosen]
 
 
-def detect_layout(root: Path) -> str:
-    """The name of the layout that `root` has.
+def require_speakers(utterances: list[Utterance], names: Sequence[str] | set[str]) -> None:
+    """Nothing, if everyone named speaks.
 
     Raises:
-        DataError: if it has none of them.
+        SpeakerError: naming who does not, and who does.
     """
-    if (root / "metadata.csv").is_file():
-        return "ljspeech"
-    if _arctic_folders(root):
-        return "arctic"
-    if (root / "txt").is_dir() and _vctk_audio_folder(root):
-        return "vctk"
-    if any(_audio_files(folder) for folder in _folders(root)):
-        return "folders"
-    raise DataError(
-        f"{root}: no corpus layout known here, found {some(sorted(p.name for p in root.iterdir())) or 'nothing'}. "
-        "Expected metadata.csv and wavs/ (ljspeech), etc/txt.done.data and wav/ (arctic), txt/ and wav*/ (vctk), "
-        "or SPEAKER/*.wav (folders)."
-    )
+    known = {utterance.speaker for utterance in utterances}
+    if unknown := sorted(set(names) - known):
+        raise SpeakerError(f"no speaker {', '.join(map(repr, unknown))}; the corpus has {some(sorted(known))}.")
 
 
-def read_ljspeech(root: Path, speaker: str) -> list[Utterance]:
-    """`metadata.csv` with `id|text[|normalised[|speaker]]` and `wavs/<id>.{wav,flac,ogg}`; the normalised text is taken."""
-    audio = _audio_files(root / "wavs")
-    utterances: list[Utterance] = []
-    missing: list[str] = []
-    for number, line in read_lines(root / "metadata.csv"):
-        columns = [column.strip() for column in line.split("|")]
-        if not 2 <= len(columns) <= 4:
-            found = f"found {len(columns)} column(s), expected id|text[|normalised[|speaker]]"
-            raise DataError(f"{root / 'metadata.csv'}:{number}: {found}.")
-        utterance_id, text, normalised, who = (*columns, "", "")[:4]
-        if utterance_id in audio:
-            path = audio[utterance_id]
-            utterances.append(
-                Utterance(id=utterance_id, audio=path, text=normalised or text, speaker=identifier(who) if who else speaker)
-            )
-        else:
-            missing.append(utterance_id)
-    _refuse_missing(missing, root / "wavs")
-    return utterances
-
-
-def read_arctic(root: Path, speaker: str) -> list[Utterance]:
-    """One `cmu_us_SPEAKER_arctic` folder, or several side by side: `etc/txt.done.data` and `wav/<id>.wav`.
-
-    All voices read the same ids, so an utterance's id here is `SPEAKER_<id>`.
-    """
-    utterances: list[Utterance] = []
-    for folder in _arctic_folders(root):
-        voice = re.fullmatch(r"cmu_us_(.+)_arctic", folder.name)
-        who = identifier(voice[1]) if voice else identifier(folder.name) if folder != root else speaker
-        audio = _audio_files(folder / "wav")
-        missing: list[str] = []
-        transcript = folder / "etc" / "txt.done.data"
-        for number, line in read_lines(transcript):
-            match = _ARCTIC_LINE.fullmatch(line.strip())
-            if match is None:
-                raise DataError(f'{transcript}:{number}: found {line[:60]!r}, expected ( id "text" ).')
-            if match[1] in audio:
-                text = match[2].replace('\\"', '"').strip()
-                utterances.append(Utterance(id=f"{who}_{match[1]}", audio=audio[match[1]], text=text, speaker=who))
-            else:
-                missing.append(match[1])
-        _refuse_missing(missing, folder / "wav")
-    return utterances
-
-
-def read_vctk(root: Path, speaker: str) -> list[Utterance]:
-    """`wav*/SPEAKER/<id>[_mic1].*` with `txt/SPEAKER/<id>.txt`; a clip without a text file has an empty text."""
-    audio_root = _vctk_audio_folder(root)
-    if audio_root is None:
-        raise DataError(f"{root}: no folder wav*/SPEAKER with audio. Expected wav16/, wav48/ or wav48_silence_trimmed/.")
-    utterances: list[Utterance] = []
-    for folder in _folders(audio_root):
-        for stem, path in _audio_files(folder).items():
-            if stem.endswith("_mic2"):  # VCTK 0.92 holds every sentence twice, once per microphone
-                continue
-            utterance_id = stem.removesuffix("_mic1")
-            text = _text_beside(root / "txt" / folder.name / f"{utterance_id}.txt")
-            utterances.append(Utterance(id=identifier(utterance_id), audio=path, text=text, speaker=identifier(folder.name)))
-    return utterances
-
-
-def read_folders(root: Path, speaker: str) -> list[Utterance]:
-    """`SPEAKER/<name>.{wav,flac,ogg}` with an optional `<name>.txt` beside it; ids are `SPEAKER_<name>`."""
-    utterances: list[Utterance] = []
-    for folder in _folders(root):
-        who = identifier(folder.name)
-        for stem, path in _audio_files(folder).items():
-            name = identifier(stem)
-            utterance_id = name if name.startswith(f"{who}_") else f"{who}_{name}"
-            utterances.append(Utterance(id=utterance_id, audio=path, text=_text_beside(path.with_suffix(".txt")), speaker=who))
-    return utterances
-
-
-LAYOUTS: dict[str, Callable[[Path, str], list[Utterance]]] = {
-    "ljspeech": read_ljspeech,
-    "arctic": read_arctic,
-    "vctk": read_vctk,
-    "folders": read_folders,
-}
-
-
-def identifier(name: str) -> str:
-    """A file or folder name as an id: white space becomes `_`."""
-    return re.sub(r"\s+", "_", name.strip())
-
-
-def _folders(root: Path) -> list[Path]:
-    """Subfolders in order, hidden ones aside."""
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _audio_files(folder: Path) -> dict[str, Path]:
-    """Audio files of a folder by stem, in order; two formats of one stem are refused."""
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            if path.stem in files:
-                raise DataError(f"{folder}: {files[path.stem].name} and {path.name} share a name. Remove one of them.")
-            files[path.stem] = path
-    return files
-
-
-def _arctic_folders(root: Path) -> list[Path]:
-    return [p for p in [root, *_folders(root)] if (p / "etc" / "txt.done.data").is_file()]
-
-
-def _vctk_audio_folder(root: Path) -> Path | None:
-    return next((p for p in _folders(root) if p.name.startswith("wav") and any(map(_audio_files, _folders(p)))), None)
-
-
-def _text_beside(path: Path) -> str:
-    return " ".join(line.strip() for _, line in read_lines(path)) if path.is_file() else ""
-
-
-def _refuse_missing(missing: list[str], folder: Path) -> None:
-    if missing:
+def _refuse_shared(root: Path, root_of: dict[str, Path], names: list[str], what: str, rename: str) -> None:
+    shared = [name for name in names if name in root_of]
+    if shared:
         raise DataError(
-            f"{folder}: no audio ({', '.join(AUDIO_SUFFIXES)}) for {some(missing)}. Add the files or remove the lines."
+            f"{root} and {root_of[shared[0]]}: both have the {what} {some(shared)}, which would become one. "
+            f"Rename the {rename} of one of them, and give no corpus twice."
         )

@@ -15,9 +15,10 @@ from torch.utils.data import Dataset
 
 from tts.audio.pitch import normalize_f0
 from tts.data.batching import Draw
+from tts.data.content_file import read_content, read_content_info
 from tts.data.feature_file import read_features
 from tts.data.files import some
-from tts.data.manifest import read_manifest
+from tts.data.manifest import ManifestRow, read_manifest
 from tts.data.statistics import Statistics
 from tts.errors import DataError
 from tts.text.tokens import PAD_ID, Tokens
@@ -37,6 +38,7 @@ class Item:
     f0: Tensor  # (T,) Hz, 0 = unvoiced
     speaker: str
     reference: Tensor  # (n_mels, R), normalised
+    content: Tensor | None = None  # (D, T) features of the recording, where the dataset reads them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,7 @@ class Batch:
     speakers: list[str]
     reference: Tensor  # (B, n_mels, R), normalised as mel
     reference_lengths: Tensor  # (B,) int64
+    content: Tensor | None = None  # (B, D, T) float32; None where the dataset reads none
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch with its tensors on `device`."""
@@ -64,25 +67,27 @@ class Batch:
 class UtteranceDataset(Dataset[Item]):
     """The utterances of a features folder, read from disk when asked for.
 
-    Asked with `Draw(row, epoch)`, or a row's number for epoch 0. The reference is drawn from (seed, epoch, row), so it is
-    the same in whichever process and order the item is read.
+    Asked with `Draw(row, epoch)`, or a row's number for epoch 0 and clean content. The reference, and which perturbed version
+    of the content, are drawn from (seed, epoch, row), so they are the same in whichever process and order the item is read.
 
     Args:
         folder: with `manifest.jsonl` and `features/`; phone durations are taken from `durations.safetensors` if it is there.
         tokens: the token table of the training set.
         statistics: of the training set.
-        seed: of the references.
+        seed: of the references and the versions.
+        content: read the content features of the recordings too.
 
     Raises:
-        DataError: if the manifest is empty, or durations lack an utterance.
+        DataError: if the manifest is empty, durations lack an utterance, or content is asked for and not there.
         SpeakerError: if the statistics lack a speaker.
     """
 
-    def __init__(self, folder: Path, tokens: Tokens, statistics: Statistics, *, seed: int = 0) -> None:
+    def __init__(self, folder: Path, tokens: Tokens, statistics: Statistics, *, seed: int = 0, content: bool = False) -> None:
         self.folder, self.tokens, self.statistics, self.seed = folder, tokens, statistics, seed
         self.rows = read_manifest(folder)
         if not self.rows:
             raise DataError(f"{folder}: the manifest lists no utterance. Check what the filter dropped.")
+        self.content_versions = read_content_info(folder).versions if content else 0
         self.durations = read_durations(folder)
         if self.durations is not None:
             missing = [row.id for row in self.rows if row.id not in self.durations]
@@ -108,10 +113,11 @@ class UtteranceDataset(Dataset[Item]):
             DataError: if the features are incomplete, or durations do not fit the phones and the mel.
         """
         index, epoch = draw if isinstance(draw, tuple) else Draw(draw)
+        generator = torch.Generator().manual_seed(hash((self.seed, epoch, index)) % 2**63)
         row = self.rows[index]
         mel, f0 = read_features(self.folder, row.id)
         z, _ = normalize_f0(f0.numpy(), self.statistics.of_speaker(row.speaker))
-        reference, _ = read_features(self.folder, self.rows[self._reference(index, epoch)].id)
+        reference, _ = read_features(self.folder, self.rows[self._reference(index, generator)].id)
         tokens = torch.tensor(self.tokens.encode(row.phones) if row.phones else [], dtype=torch.int64)
         return Item(
             id=row.id,
@@ -122,17 +128,31 @@ class UtteranceDataset(Dataset[Item]):
             f0=f0,
             speaker=row.speaker,
             reference=self._normalize(reference),
+            content=self._content(row, generator, clean=isinstance(draw, int)),
         )
 
     def _normalize(self, mel: Tensor) -> Tensor:
         return (mel - self.statistics.mel_mean) / self.statistics.mel_std
 
-    def _reference(self, index: int, epoch: int) -> int:
+    def _content(self, row: ManifestRow, generator: torch.Generator, *, clean: bool) -> Tensor | None:
+        """Content of the recording: a perturbed version, or the clean one where that is asked for or all there is."""
+        if not self.content_versions:
+            return None
+        perturbed = not clean and self.content_versions > 1
+        version = int(torch.randint(1, self.content_versions, (), generator=generator)) if perturbed else 0
+        content = read_content(self.folder, row.id, version)
+        if content.shape[1] != row.frames:
+            raise DataError(
+                f"{self.folder}: content of {row.id} has {content.shape[1]} frames, its mel {row.frames}. Run "
+                "`glottis prepare content` again."
+            )
+        return content
+
+    def _reference(self, index: int, generator: torch.Generator) -> int:
         """Another utterance of the same speaker, uniformly; `index` itself when it is the only one."""
         others = self._of_speaker[self.rows[index].speaker]
         if len(others) == 1:
             return index
-        generator = torch.Generator().manual_seed(hash((self.seed, epoch, index)) % 2**63)
         chosen = others[int(torch.randint(len(others) - 1, (), generator=generator))]
         return others[-1] if chosen == index else chosen
 
@@ -166,6 +186,7 @@ def read_durations(folder: Path) -> dict[str, Tensor] | None:
 def collate(items: list[Item]) -> Batch:
     """The batch of some items, padded at the end to the longest of each kind."""
     durations = [item.durations for item in items if item.durations is not None]
+    contents = [item.content for item in items if item.content is not None]
     return Batch(
         ids=[item.id for item in items],
         tokens=_pad([item.tokens for item in items], PAD_ID),
@@ -178,6 +199,7 @@ def collate(items: list[Item]) -> Batch:
         speakers=[item.speaker for item in items],
         reference=_pad_frames([item.reference for item in items]),
         reference_lengths=_lengths([item.reference for item in items]),
+        content=_pad_frames(contents) if contents else None,
     )
 
 

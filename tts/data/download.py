@@ -26,15 +26,66 @@ class CorpusArchive:
 
     url: str
     sha256: str
-    root: str  # the folder inside the archive that is the corpus
+    root: str  # the folder inside the archive that is the corpus; empty where the archive has none above it
 
 
+_ARCTIC = {
+    "aew": "645cb33c0f0b2ce41384fdd8d3db2c3f5fc15c1e688baeb74d2e08cab18ab406",
+    "ahw": "024664adeb892809d646a3efd043625b46b5bfa3e6189b3500b2d0d59dfab06c",
+    "aup": "2c55bc3050caa996758869126ad10cf42e1441212111db034b3a45189c18b6fc",
+    "awb": "d74a950c9739a65f7bfc4dfa6187f2730fa03de5b8eb3f2da97a51b74df64d3c",
+    "axb": "dd65c3d2907d1ee52f86e44f578319159e60f4bf722a9142be01161d84e330ff",
+    "bdl": "26b91aaf48b2799b2956792b4632c2f926cd0542f402b5452d5adecb60942904",
+    "clb": "3f16dc3f3b97955ea22623efb33b444341013fc660677b2e170efdcc959fa7c6",
+    "eey": "8a0ee4e5acbd4b2f61a4fb947c1730ab3adcc9dc50b195981d99391d29928e8a",
+    "fem": "3fcff629412b57233589cdb058f730594a62c4f3a75c20de14afe06621ef45e2",
+    "gka": "dc82e7967cbd5eddbed33074b0699128dbd4482b41711916d58103707e38c67f",
+    "jmk": "3a37c0e1dfc91e734fdbc88b562d9e2ebca621772402cdc693bbc9b09b211d73",
+    "ksp": "8029cafce8296f9bed3022c44ef1e7953332b6bf6943c14b929f468122532717",
+    "ljm": "b23993765cbf2b9e7bbc3c85b6c56eaf292ac81ee4bb887b638a24d104f921a0",
+    "lnh": "4faf34d71aa7112813252fb20c5433e2fdd9a9de55a00701ffcbf05f24a5991a",
+    "rms": "c6dc11235629c58441c071a7ba8a2d067903dfefbaabc4056d87da35b72ecda4",
+    "rxr": "1fa4271c393e5998d200e56c102ff46fcfea169aaa2148ad9e9469616fbfdd9b",
+    "slp": "54345ed55e45c23d419e9a823eef427f1cc93c83a710735ec667d068c916abf1",
+    "slt": "7c173297916acf3cc7fcab2713be4c60b27312316765a90934651d367226b4ea",
+}
+_LIBRITTS = {
+    "dev-clean": "da0864e1bd26debed35da8a869dd5c04dfc27682921936de7cff9c8a254dbe1a",
+    "dev-other": "d413eda26f3a152ac7c9cf3658ef85504dfb1b625296e5fa83727f5186cca79c",
+    "test-clean": "234ea5b25859102a87024a4b9b86641f5b5aaaf1197335c95090cde04fe9a4f5",
+    "test-other": "33a5342094f3bba7ccc2e0500b9e72d558f72eb99328ac8debe1d9080402f10d",
+    "train-clean-100": "c5608bf1ef74bb621935382b8399c5cdd51cd3ee47cec51f00f885a64c6c7f6b",
+    "train-clean-360": "ce7cff44dcac46009d18379f37ef36551123a1dc4e5c8e4eb73ae57260de4886",
+    "train-other-500": "e35f7e34deeb2e2bdfe4403d88c8fdd5fbf64865cae41f027a185a6965f0a5df",
+}
+# The SHA-256 are those of torchaudio.datasets (2.11), which the tests hold them against.
 CORPORA = {
     "ljspeech": CorpusArchive(
         url="https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
         sha256="be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5",
         root="LJSpeech-1.1",
     ),
+    "vctk": CorpusArchive(
+        url="https://datashare.ed.ac.uk/bitstream/handle/10283/3443/VCTK-Corpus-0.92.zip",
+        sha256="f96258be9fdc2cbff6559541aae7ea4f59df3fcaf5cf963aae5ca647357e359c",
+        root="",
+    ),
+    **{
+        f"arctic_{voice}": CorpusArchive(
+            url=f"https://www.festvox.org/cmu_arctic/packed/cmu_us_{voice}_arctic.tar.bz2",
+            sha256=sha256,
+            root=f"cmu_us_{voice}_arctic",
+        )
+        for voice, sha256 in _ARCTIC.items()
+    },
+    **{
+        f"libritts_{subset}": CorpusArchive(
+            url=f"https://www.openslr.org/resources/60/{subset}.tar.gz",
+            sha256=sha256,
+            root=f"LibriTTS/{subset}",
+        )
+        for subset, sha256 in _LIBRITTS.items()
+    },
 }
 
 

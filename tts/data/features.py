@@ -3,13 +3,8 @@
 import hashlib
 import json
 import logging
-import multiprocessing
-import signal
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +28,7 @@ from tts.data.manifest import (
     write_audio_config,
     write_manifest,
 )
+from tts.data.parallel import in_parallel
 from tts.errors import AudioError, DataError, TextError
 from tts.text.frontends import WORD_BOUNDARY, get_frontend
 from tts.text.normalize import normalize
@@ -72,6 +68,14 @@ def trim_silence(wav: NDArray[np.float32], rate: int, threshold_db: float, margi
     return wav[max(0, loud[0] * hop - extra) : (loud[-1] + 1) * hop + extra]
 
 
+def fit_wave(wav: NDArray[np.float32], rate: int, settings: FeatureSettings) -> NDArray[np.float32]:
+    """The wave (N,) of a recording at `rate` as its features see it: resampled, and trimmed where the settings say so."""
+    wav = resample(wav, rate, settings.audio.sample_rate)
+    if settings.trim:
+        wav = trim_silence(wav, settings.audio.sample_rate, settings.trim_db, settings.trim_margin)
+    return wav
+
+
 def extract_features(utterance: Utterance, folder: Path, settings: FeatureSettings) -> FeatureInfo:
     """Write `features/<id>.safetensors` for one utterance, unless a finished one is there; what its header tells.
 
@@ -90,9 +94,7 @@ def extract_features(utterance: Utterance, folder: Path, settings: FeatureSettin
     wav, file_rate = read_audio(utterance.audio)
     peak = float(np.abs(wav).max())
     clipped = float(np.mean(np.abs(wav) >= _FULL_SCALE))
-    wav = resample(wav, file_rate, rate)
-    if settings.trim:
-        wav = trim_silence(wav, rate, settings.trim_db, settings.trim_margin)
+    wav = fit_wave(wav, file_rate, settings)
     with torch.inference_mode():
         mel = _mel_extractor(settings.audio)(torch.from_numpy(wav.copy())[None])[0].numpy()  # (n_mels, T)
     f0 = extract_f0(
@@ -152,7 +154,8 @@ def prepare_features(
     phones = phonemize_texts([u.text for u in mine], frontend) if parts == 1 else []
     done: dict[str, FeatureInfo] = {}
     failed: dict[str, str] = {}
-    for utterance_id, result in tqdm(_run_all(mine, folder, settings, n_jobs), total=len(mine), desc="features", unit="utt"):
+    results = in_parallel(partial(_extract_or_reason, folder=folder, settings=settings), mine, n_jobs, __name__)
+    for utterance_id, result in tqdm(results, total=len(mine), desc="features", unit="utt"):
         if isinstance(result, FeatureInfo):
             done[utterance_id] = result
         else:
@@ -223,30 +226,3 @@ def _extract_or_reason(utterance: Utterance, folder: Path, settings: FeatureSett
         return utterance.id, extract_features(utterance, folder, settings)
     except AudioError as err:
         return utterance.id, str(err)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the pool
-    torch.set_num_threads(1)
-
-
-def _run_all(
-    utterances: list[Utterance], folder: Path, settings: FeatureSettings, n_jobs: int
-) -> Iterator[tuple[str, FeatureInfo | str]]:
-    """Results in order of completion; leaving the iterator early stops what has not begun."""
-    if n_jobs == 1:
-        yield from (_extract_or_reason(u, folder, settings) for u in utterances)
-        return
-    context = multiprocessing.get_context("forkserver")  # forking a process that runs torch threads can hang
-    context.set_forkserver_preload([__name__])
-    pool = ProcessPoolExecutor(n_jobs, mp_context=context, initializer=_start_worker)
-    try:
-        futures = [pool.submit(_extract_or_reason, u, folder, settings) for u in utterances]
-        for future in as_completed(futures):
-            yield future.result()
-    except BrokenProcessPool as err:
-        raise DataError(
-            "a worker process died (out of memory?). Run again with a lower --nj; finished files are kept."
-        ) from err
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -46,6 +46,14 @@ def write_kaldi_dir(folder: Path, utterances: list[Utterance]) -> None:
     _write_tables(folder, tables)
 
 
+def remove_kaldi_dir(folder: Path) -> None:
+    """Remove the tables of a Kaldi directory, and the folder if nothing else is in it; nothing happens where there is none."""
+    for name in (*TABLES, "spk2utt"):
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def read_kaldi_dir(folder: Path) -> list[Utterance]:
     """The utterances of a Kaldi directory, sorted by id; a relative path counts from the current folder, as in Kaldi.
 

@@ -65,13 +65,15 @@ def _compute(
     model, weight = engine.model, castings[0].weight
     lengths = [w.end - w.first for w in windows]
     mask = lengths_to_mask(torch.tensor(lengths)).to(engine.device)
-    content = model.audio_content(_pad([p.content.T for p in passages]).mT.to(engine.device), mask)
+    features = _pad([p.content.T for p in passages]).mT.to(engine.device)
+    content, phones = model.audio_content(features, mask), model.audio_phones(features)
     lines = [casting.lines(p, w.first) for casting, p, w in zip(castings, passages, windows, strict=True)]
     casts = list(zip(*lines, strict=True))  # the first cast of every item, the second of every item
     priors, styles = [], []
     for cast in casts:
         pitch, hz, source_style, filter_style = (t.to(engine.device) for t in _stack(cast))
-        priors.append(model.priors(content, pitch, hz, mask, source_style=source_style, filter_style=filter_style))
+        styled = {"source_style": source_style, "filter_style": filter_style, "phones": phones}
+        priors.append(model.priors(content, pitch, hz, mask, **styled))
         styles.append(filter_style)
     clock.lap("priors")
     style = styles[0] if len(styles) == 1 else torch.lerp(*styles, weight)

@@ -31,6 +31,8 @@ class Engine:
     ) -> dict[str, Tensor]:
         """`mel`, `source_prior`, `filter_prior`, each (B, n_mels, T) float32, natural log; both priors add up to a mel.
 
+        An average prior counts to the filter's.
+
         Args:
             priors: from `model.priors`.
             style: g that the denoisers see, (B, S).
@@ -43,7 +45,7 @@ class Engine:
         return {
             "mel": mel.float() * std + mean,
             "source_prior": priors.mels["source"].float() * std,
-            "filter_prior": priors.mels["filter"].float() * std + mean,
+            "filter_prior": (priors.mean - priors.mels["source"]).float() * std + mean,
         }
 
 

@@ -1,4 +1,7 @@
-"""The model folder: config.json, model.safetensors, tokens.txt, statistics.safetensors, speakers.safetensors, README.md."""
+"""The model folder: config.json, model.safetensors, tokens.txt, statistics.safetensors, speakers.safetensors, README.md.
+
+A model that converts voices with a phone recogniser of its own has that beside them, as `recognizer/`.
+"""
 
 import shutil
 from dataclasses import dataclass
@@ -11,17 +14,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tts.config import from_dict, to_dict
+from tts.data.content_file import ContentKind
 from tts.data.files import atomic_path, read_json, some, write_json
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.errors import ConfigError, DataError, ModelError, TextError
 from tts.nets.weights import load_weights
 from tts.speech.config import SpeechConfig
 from tts.speech.model import SourceFilterModel
+from tts.speech.recognizer import LoadedRecognizer, load_recognizer, save_recognizer
 from tts.speech.sampling import SamplingOptions
 from tts.text.tokens import Tokens
 
 CONFIG, WEIGHTS, SPEAKERS, CARD = "config.json", "model.safetensors", "speakers.safetensors", "README.md"
-FILES = (CONFIG, WEIGHTS, SPEAKERS, TOKENS, STATISTICS, CARD)
+RECOGNIZER = "recognizer"
+FILES = (CONFIG, WEIGHTS, SPEAKERS, TOKENS, STATISTICS, CARD, RECOGNIZER)
 PACKED = "model"  # where a recipe leaves the model folder in its experiment
 KIND, VERSION = "source_filter", 1
 
@@ -43,6 +49,7 @@ class LoadedModel:
     model: in eval mode, on the CPU.
     speakers: mean style (style_dim,) by name.
     sampling: the options it was shipped with.
+    recognizer: hears the content of recordings, where the model's content is `ppg`.
     """
 
     model: SourceFilterModel
@@ -50,6 +57,7 @@ class LoadedModel:
     statistics: Statistics
     speakers: dict[str, Tensor]
     sampling: SamplingOptions
+    recognizer: LoadedRecognizer | None = None
 
 
 def save_model_folder(folder: Path, loaded: LoadedModel, card: str) -> None:
@@ -73,6 +81,8 @@ def save_model_folder(folder: Path, loaded: LoadedModel, card: str) -> None:
         loaded.tokens.save(part / TOKENS)
         loaded.statistics.save(part / STATISTICS)
         (part / CARD).write_text(card, encoding="utf-8")
+        if loaded.recognizer is not None:
+            save_recognizer(part / RECOGNIZER, loaded.recognizer)
         retired = part.with_suffix(".old")
         if folder.exists():
             folder.rename(retired)
@@ -114,7 +124,35 @@ def load_model_folder(folder: Path) -> LoadedModel:
         raise ModelError(f"{folder / CONFIG}: these sizes make no model ({str(err).splitlines()[0]}).") from err
     load_weights(model, folder / WEIGHTS)
     speakers = _load_speakers(folder / SPEAKERS, config.model.style_dim)
-    return LoadedModel(model=model.eval(), tokens=tokens, statistics=statistics, speakers=speakers, sampling=config.sampling)
+    return LoadedModel(
+        model=model.eval(),
+        tokens=tokens,
+        statistics=statistics,
+        speakers=speakers,
+        sampling=config.sampling,
+        recognizer=recognizer_of(config.model, folder / RECOGNIZER),
+    )
+
+
+def recognizer_of(config: SpeechConfig, folder: Path) -> LoadedRecognizer | None:
+    """The recogniser in `folder` that a model of this configuration hears recordings with; None if it needs none.
+
+    Raises:
+        ModelError: if it is missing or damaged, or its mel or features are not those of the model.
+    """
+    if config.content.kind is not ContentKind.ppg:
+        return None
+    try:
+        recognizer = load_recognizer(folder)
+    except (ConfigError, DataError, TextError) as err:
+        raise ModelError(f"{folder}: the model needs the phone recogniser it was trained with ({err}).") from err
+    found = recognizer.model.config
+    wrong = found.audio.differences(config.audio)
+    if found.content_dim != config.content.dim:
+        wrong.append(f"features: {found.content_dim} != {config.content.dim}")
+    if wrong:
+        raise ModelError(f"{folder}: another recogniser than the model was trained with (its != model): {'; '.join(wrong)}.")
+    return recognizer
 
 
 def _other_things(folder: Path) -> list[str]:

@@ -3,17 +3,18 @@
 import zipfile
 from pathlib import Path
 
+from tts.data.content_file import ContentKind
 from tts.data.files import atomic_path
 from tts.inference.model_folder import LoadedModel, load_model_folder, save_model_folder
 from tts.speech.model import parameter_counts
 
 CARD_TEMPLATE = """# {name}
 
-Source-filter diffusion text to speech, made with Glottis.
+Source-filter diffusion speech synthesis, made with Glottis.
 
 | | |
 |---|---|
-| kind | text to speech |
+| kind | {kind} |
 | parameters | {parameters:,} |
 | mel | {rate} Hz, {n_mels} bands, hop {hop} (fingerprint {fingerprint}) |
 | front end | {frontend} |
@@ -43,8 +44,8 @@ def pack_model(source: Path, out: Path, *, data: str, results: str = "") -> Path
     save_model_folder(out, loaded, model_card(out.name, loaded, data, results))
     archive = out.with_name(out.name + ".zip")
     with atomic_path(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as pack:
-        for path in sorted(out.iterdir()):
-            pack.write(path, f"{out.name}/{path.name}")
+        for path in sorted(p for p in out.rglob("*") if p.is_file()):
+            pack.write(path, f"{out.name}/{path.relative_to(out)}")
     return archive
 
 
@@ -54,6 +55,7 @@ def model_card(name: str, loaded: LoadedModel, data: str, results: str) -> str:
     sampling = loaded.sampling
     return CARD_TEMPLATE.format(
         name=name,
+        kind="text to speech" if config.content.kind is ContentKind.none else "text to speech and voice conversion",
         parameters=parameter_counts(loaded.model)["total"],
         rate=audio.sample_rate,
         n_mels=audio.n_mels,

@@ -124,7 +124,9 @@ class Synthesizer(Engine):
         statistics = voices[1].f0
         pitch = pitch + pitch_shift * np.log(2) / 12 / statistics.std
         f0 = denormalize_f0(pitch, voicing > 0, statistics)
-        priors = self.model.priors(content, pitch, f0, mask, source_style=g_source, filter_style=g_filter)
+        styled = {"source_style": g_source, "filter_style": g_filter}
+        known = self.model.text_phones(tokens, durations, mask)
+        priors = self.model.priors(content, pitch, f0, mask, **styled, phones=known)
         clock.lap("priors")
         mels = self.natural_mels(priors, g_filter, mask, options, UtteranceNoise(seeds, lengths.tolist()))
         clock.lap("denoisers")

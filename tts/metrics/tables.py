@@ -26,7 +26,7 @@ class Column:
 
 def fixed(digits: int, factor: float = 1.0) -> Callable[[Any], str]:
     """Writes `factor` times a figure with so many digits."""
-    return lambda value: f"{factor * value:.{digits}f}"
+    return lambda value: f"{round(factor * value, digits) + 0.0:.{digits}f}"  # 0, never -0
 
 
 def interval(digits: int, factor: float = 1.0) -> Callable[[Any], str]:
@@ -34,7 +34,8 @@ def interval(digits: int, factor: float = 1.0) -> Callable[[Any], str]:
     return lambda value: f"{factor * value[0]:.{digits}f}–{factor * value[1]:.{digits}f}"
 
 
-def _parts(value: Mapping[str, float]) -> str:
+def rtf_parts(value: Mapping[str, float]) -> str:
+    """Writes real-time factors by part, their sum first."""
     total = f"**{sum(value.values()):.3f}**"
     return f"{total} = {' + '.join(f'{rtf:.3f} {name}' for name, rtf in value.items())}"
 
@@ -77,7 +78,7 @@ COLUMNS = (
     F0_CORRELATION,
     Column("voicing_error", "voicing err. %", fixed(1, 100), "frames voiced in one and unvoiced in the other, after DTW"),
     Column("duration_error", "duration err. %", fixed(1, 100), "|duration − that of the recording| over the recording's"),
-    Column("rtf", "RTF", _parts, "computing time over speech time, by part, on the machine that decoded"),
+    Column("rtf", "RTF", rtf_parts, "computing time over speech time, by part, on the machine that decoded"),
 )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tts.errors import ModelError
 
 _PICKLE_STARTS = (b"PK", b"\x80")  # a zip of pickles, as torch.save writes; a bare pickle
+_JSON_AT = 8  # a safetensors file begins with the length of its JSON header, whose first byte may be 0x80 as well
 _SHOWN = 5
 
 
@@ -23,10 +24,10 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(2)
+            start = file.read(_JSON_AT + 1)
     except OSError as err:
         raise ModelError(f"{path}: cannot be read ({err.strerror}). Give a complete model folder.") from err
-    if start.startswith(_PICKLE_STARTS):
+    if start.startswith(_PICKLE_STARTS) and start[_JSON_AT:] != b"{":
         raise ModelError(
             f"{path}: this is a pickle (a PyTorch checkpoint), whatever its name says. Loading one can run any code of its "
             "author, so it is refused. Ask the author for a safetensors file; if you trust it, read it yourself with "

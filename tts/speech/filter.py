@@ -1,4 +1,4 @@
-"""The filter prior: content and style to the filter mel (the vocal tract)."""
+"""The filter prior: content, from text or from audio, and style to the filter mel (the vocal tract)."""
 
 import torch
 import torch.nn.functional as F
@@ -6,6 +6,22 @@ from torch import Tensor, nn
 
 from tts.speech.config import PriorConfig
 from tts.speech.source import PriorDecoder
+
+
+class ContentRefinement(nn.Module):
+    """Two residual convolutions of five frames and a ReLU: the end of both entrances to C."""
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv1d(dim, dim, 5, padding=2) for _ in range(2))
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x (B, dim, T), mask (B, 1, T) -> C (B, dim, T)."""
+        h = x * mask
+        for conv in self.convs:
+            h = (h + self.drop(F.gelu(conv(h)))) * mask
+        return F.relu(h) * mask
 
 
 class TextContent(nn.Module):
@@ -17,8 +33,7 @@ class TextContent(nn.Module):
     def __init__(self, text_dim: int, dim: int, dropout: float) -> None:
         super().__init__()
         self.enter = nn.Conv1d(text_dim + 3, dim, 1)
-        self.refine = nn.ModuleList(nn.Conv1d(dim, dim, 5, padding=2) for _ in range(2))
-        self.drop = nn.Dropout(dropout)
+        self.refine = ContentRefinement(dim, dropout)
 
     def forward(self, phones: Tensor, durations: Tensor, mask: Tensor) -> Tensor:
         """phones (B, D, L), durations (B, L) frames, mask (B, 1, T) -> C (B, dim, T)."""
@@ -26,10 +41,24 @@ class TextContent(nn.Module):
         stretched = phones.gather(2, index.unsqueeze(1).expand(-1, phones.shape[1], -1))
         length = durations.gather(1, index).clamp(min=1).float()
         where = (position + 0.5) / length
-        h = self.enter(torch.cat((stretched, torch.stack((where, 1 - where, length.log()), dim=1)), dim=1)) * mask
-        for conv in self.refine:
-            h = (h + self.drop(F.gelu(conv(h)))) * mask
-        return F.relu(h) * mask
+        place = torch.stack((where, 1 - where, length.log()), dim=1)
+        return self.refine(self.enter(torch.cat((stretched, place), dim=1)), mask)
+
+
+class AudioContent(nn.Module):
+    """Content C from a recording: the features of a content encoder, projected and refined as those of text are.
+
+    Source: DDDM-VC projects by one 1x1 convolution and ReLU; the refinement matches the text entrance.
+    """
+
+    def __init__(self, features: int, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.enter = nn.Conv1d(features, dim, 1)
+        self.refine = ContentRefinement(dim, dropout)
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """features (B, D, T), mask (B, 1, T) -> C (B, dim, T)."""
+        return self.refine(self.enter(features * mask), mask)
 
 
 def expand_durations(durations: Tensor, frames: int) -> tuple[Tensor, Tensor]:

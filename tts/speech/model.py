@@ -1,4 +1,4 @@
-"""The source-filter model: text or audio content, pitch and style to two prior mels, and the diffusion between."""
+"""The source-filter model: text or audio content, pitch and style to prior mels, and the diffusion between."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,13 @@ from torch import Tensor, nn
 
 from tts.diffusion import Composite, Parametrization, Schedule, Term, expand_like, vp_linear
 from tts.errors import ModelError
-from tts.speech.config import DenoiserInputs, ParametrizationKind, SpeechConfig
+from tts.speech.average import AveragePrior, phones_of_text
+from tts.speech.config import Attribute, ContentKind, DenoiserInputs, ParametrizationKind, SpeechConfig
 from tts.speech.denoisers import build_denoiser
-from tts.speech.filter import FilterPrior, TextContent
+from tts.speech.filter import AudioContent, FilterPrior, TextContent
 from tts.speech.source import SourcePrior
 from tts.speech.style import StyleEncoder
 from tts.speech.text_encoder import DurationPredictor, PitchPredictor, TextEncoder
-
-ATTRIBUTES = ("source", "filter")
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Priors:
     """What the decoders know before any diffusion: per attribute a prior mel and the embedding it came from.
 
     mels: attribute to (B, n_mels, T), normalised log-mel; their sum is the predicted mel.
-    embeddings: attribute to (B, E, T): pitch P for `source`, content C for `filter`.
+    embeddings: attribute to (B, E, T): pitch P for `source`, content C for `filter` and `average`.
     """
 
     mels: dict[str, Tensor]
@@ -50,13 +49,19 @@ class SourceFilterModel(nn.Module):
         self.text = TextEncoder(config.n_tokens, text)
         self.duration = DurationPredictor(config.style_dim, text)
         self.content = TextContent(text.channels, config.content_dim, text.dropout)
+        if config.content.kind is not ContentKind.none:
+            self.audio_content = AudioContent(config.content.dim, config.content_dim, text.dropout)
         self.pitch = PitchPredictor(config.content_dim, config.style_dim, text)
-        self.source = SourcePrior(config.content_dim, config.audio, config.style_dim, config.prior)
+        self.source = SourcePrior(
+            config.content_dim, config.audio, config.style_dim, config.prior, config.pitch, config.f0_vqvae
+        )
         self.filter = FilterPrior(config.content_dim, n_mels, config.style_dim, config.prior)
+        if Attribute.average in config.attributes:
+            self.average = AveragePrior(config.n_tokens, n_mels)
         self.denoisers = nn.ModuleDict(
             {
-                a: build_denoiser(n_mels, len(ATTRIBUTES), config.content_dim, config.style_dim, config.denoiser)
-                for a in ATTRIBUTES
+                a.value: build_denoiser(n_mels, len(config.attributes), config.content_dim, config.style_dim, config.denoiser)
+                for a in config.attributes
             }
         )
         self.register_buffer("residual_std", torch.full((n_mels, 1), 0.5))
@@ -73,10 +78,28 @@ class SourceFilterModel(nn.Module):
         std = self.residual_std if kind == ParametrizationKind.preconditioned else 1.0
         return Parametrization(kind.value, data_std=std)
 
+    def text_phones(self, tokens: Tensor, durations: Tensor, mask: Tensor) -> Tensor | None:
+        """The tokens (B, L) of every frame, (B, n_tokens, T), for a model with an average prior; None for others."""
+        wanted = Attribute.average in self.config.attributes
+        return phones_of_text(tokens, durations, self.config.n_tokens, mask) if wanted else None
+
+    def audio_phones(self, features: Tensor) -> Tensor | None:
+        """The posteriors in content features (B, D, T), for a model with an average prior; None for others."""
+        wanted = Attribute.average in self.config.attributes
+        return features[:, : self.config.content.n_phones] if wanted else None
+
     def priors(
-        self, content: Tensor, pitch: Tensor, f0: Tensor, mask: Tensor, *, source_style: Tensor, filter_style: Tensor
+        self,
+        content: Tensor,
+        pitch: Tensor,
+        f0: Tensor,
+        mask: Tensor,
+        *,
+        source_style: Tensor,
+        filter_style: Tensor,
+        phones: Tensor | None = None,
     ) -> Priors:
-        """Both prior mels; different styles for the two attributes swap one of them.
+        """The prior mels; different styles for source and filter swap one of them.
 
         Args:
             content: C, (B, E, T).
@@ -85,12 +108,17 @@ class SourceFilterModel(nn.Module):
             mask: (B, 1, T).
             source_style: g of the source decoder, (B, S).
             filter_style: g of the filter decoder, (B, S).
+            phones: from `text_phones` or `audio_phones`; only the average prior needs them.
         """
         embeddings = {"source": self.source.embed(pitch, f0, mask), "filter": content}
         mels = {
             "source": self.source.decode(embeddings["source"], source_style, mask),
             "filter": self.filter.decode(content, filter_style, mask),
         }
+        if Attribute.average in self.config.attributes:
+            if phones is None:
+                raise ValueError("this model has an average prior: give the phones of every frame.")
+            embeddings["average"], mels["average"] = content, self.average(phones, mask)
         return Priors(mels, embeddings)
 
     def composite(self, priors: Priors, style: Tensor, mask: Tensor) -> Composite:
@@ -105,7 +133,7 @@ class SourceFilterModel(nn.Module):
                     f"the {name} prior has {mel.shape[1]} mel bands, this model makes {self.config.audio.n_mels} "
                     f"({self.config.audio.sample_rate} Hz, hop {self.config.audio.hop_length}). Use priors of one model."
                 )
-        terms = [Term(self._network(a, priors, style, mask), mean=priors.mels[a]) for a in ATTRIBUTES]
+        terms = [Term(self._network(a, priors, style, mask), mean=mel) for a, mel in priors.mels.items()]
         preconditioned = self.config.denoiser.parametrization == ParametrizationKind.preconditioned
         return Composite(self.schedule, terms, self.parametrization, mean=priors.mean if preconditioned else None)
 

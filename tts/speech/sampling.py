@@ -1,8 +1,10 @@
 """From priors to a mel: the options of sampling, and noise that belongs to each utterance."""
 
+import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tts.diffusion import SAMPLERS, initial_state, sample, time_grid
@@ -11,6 +13,7 @@ from tts.speech.config import ParametrizationKind
 from tts.speech.model import Priors, SourceFilterModel
 
 PRIOR_ONLY = "prior"
+SMOOTH_WIDTH = 2.0  # bands and frames
 MAX_STEPS = 1000
 
 
@@ -24,6 +27,8 @@ class SamplingOptions:
         grid: "uniform", "quadratic" or "log_snr".
         temperature: scale of the noise, 0 to 2.
         start: time to start at, in (0, 1]; below 1 the state starts from the Gaussian of the priors at that time.
+        anchor: how far the smooth part of the mel, which carries the words, is held at that of the priors, 0 to 1; with 1 the
+            diffusion adds nothing but the fine structure that they lack.
 
     Raises:
         ValueError: naming the option and its range.
@@ -34,6 +39,7 @@ class SamplingOptions:
     grid: str = "quadratic"
     temperature: float = 0.5
     start: float = 1.0
+    anchor: float = 1.0
 
     def __post_init__(self) -> None:
         if self.sampler not in (*SAMPLERS, PRIOR_ONLY):
@@ -46,6 +52,8 @@ class SamplingOptions:
             raise ValueError(f"temperature must be from 0 to 2, found {self.temperature!r}.")
         if not 0 < self.start <= 1:
             raise ValueError(f"start must be above 0 and at most 1, found {self.start!r}.")
+        if not 0 <= self.anchor <= 1:
+            raise ValueError(f"anchor must be from 0 to 1, found {self.anchor!r}.")
 
 
 class UtteranceNoise:
@@ -76,7 +84,7 @@ def sample_mel(
         priors: from `model.priors`.
         style: g the denoisers see, (B, S).
         mask: (B, 1, T).
-        options: sampler, steps, grid, temperature, start.
+        options: sampler, steps, grid, temperature, start, anchor.
         noise: `UtteranceNoise`, or `FrameNoise` where pieces of a long utterance have to agree.
     """
     if options.sampler == PRIOR_ONLY:
@@ -88,6 +96,29 @@ def sample_mel(
     u = initial_state(
         schedule, times[0], noise(priors.mean), mean=priors.mean, data_std=spread, temperature=options.temperature
     )
-    return sample(
-        composite, u, schedule, times, sampler=options.sampler, noise=noise, temperature=options.temperature, mask=mask
-    )
+    drawn = {"sampler": options.sampler, "noise": noise, "temperature": options.temperature, "mask": mask}
+    if not options.anchor:
+        return sample(composite, u, schedule, times, **drawn)
+
+    def hold(i: int, t: float, x0: Tensor) -> Tensor:
+        # x0 + a G * (mu - x0)
+        return x0 + options.anchor * smooth(priors.mean - x0, mask)
+
+    return sample(composite, u, schedule, times, **drawn, hook=hold)
+
+
+def smooth(x: Tensor, mask: Tensor) -> Tensor:
+    """The smooth part G * x of a mel: its Gaussian mean over SMOOTH_WIDTH bands and frames, over what is there.
+
+    Held at each step of the sampler to that of a reference, it is the low-pass condition of ILVR (Choi et al. 2021).
+
+    Args:
+        x: (B, n_mels, T).
+        mask: (B, 1, T); padding has no say.
+    """
+    reach = math.ceil(3 * SMOOTH_WIDTH)
+    bell = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / SMOOTH_WIDTH) ** 2)
+    kernel = (bell[:, None] * bell / bell.sum() ** 2).to(x)[None, None]
+    there = mask.to(x).expand_as(x)
+    total, weight = (F.conv2d(plane[:, None], kernel, padding=reach)[:, 0] for plane in (x * there, there))
+    return total / weight.clamp(min=torch.finfo(x.dtype).tiny) * there

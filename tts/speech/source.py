@@ -1,12 +1,11 @@
 """The source prior: pitch and style to the source mel (glottal pulse spectrum and voicing)."""
 
-import torch
 from torch import Tensor, nn
 
-from tts.audio.excitation import harmonic_excitation
 from tts.config import AudioConfig
 from tts.nets.wavenet import WaveNet
-from tts.speech.config import PriorConfig
+from tts.speech.config import F0VqVaeConfig, PitchKind, PriorConfig
+from tts.speech.pitch_encoder import build_pitch_encoder
 
 
 class PriorDecoder(nn.Module):
@@ -27,28 +26,12 @@ class PriorDecoder(nn.Module):
         return self.leave(self.body(h, style, mask)) * mask
 
 
-class PitchEncoder(nn.Module):
-    """Continuous pitch embedding P: one convolution over (z-scored log-F0, voicing, the mel of a pulse train at F0).
-
-    Unlike z-scores with zeros for unvoiced frames, the voicing plane tells "unvoiced" from "average pitch"; the pulse train
-    shows where the harmonics are, whoever speaks.
-    """
-
-    def __init__(self, dim: int, audio: AudioConfig) -> None:
-        super().__init__()
-        self.audio = audio
-        self.conv = nn.Conv1d(2 + audio.n_mels, dim, 3, padding=1)
-
-    def forward(self, pitch: Tensor, f0: Tensor, mask: Tensor) -> Tensor:
-        """pitch (B, T) z-score, f0 (B, T) Hz with 0 = unvoiced, mask (B, 1, T) -> (B, dim, T)."""
-        planes = torch.stack((pitch, (f0 > 0).to(pitch)), dim=1)
-        return self.conv(torch.cat((planes, harmonic_excitation(f0, self.audio)), dim=1) * mask) * mask
-
-
 class SourcePrior(nn.Module):
-    """mu_src = decoder(P, g)."""
+    """mu_src = decoder(P, g), where P is what the pitch encoder of the configuration makes of the pitch."""
 
-    def __init__(self, dim: int, audio: AudioConfig, style_dim: int, config: PriorConfig) -> None:
+    def __init__(
+        self, dim: int, audio: AudioConfig, style_dim: int, config: PriorConfig, pitch: PitchKind, f0_vqvae: F0VqVaeConfig
+    ) -> None:
         super().__init__()
-        self.embed = PitchEncoder(dim, audio)
+        self.embed = build_pitch_encoder(pitch, dim, audio, f0_vqvae)
         self.decode = PriorDecoder(dim, audio.n_mels, style_dim, config)

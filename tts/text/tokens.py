@@ -55,7 +55,7 @@ class Tokens:
         ids: list[int] = []
         unknown: dict[str, None] = {}
         for symbol in symbols:
-            found = self._lookup(symbol)
+            found = self.find(symbol)
             if found is None:
                 unknown[symbol] = None
             else:
@@ -69,7 +69,8 @@ class Tokens:
             logger.warning("dropped %d symbol(s) the model does not know: %s", len(unknown), " ".join(unknown))
         return ids
 
-    def _lookup(self, symbol: str) -> int | None:
+    def find(self, symbol: str) -> int | None:
+        """The id of a symbol, or of what it is without stress or accent; None if the table has neither."""
         plain = symbol.lstrip(STRESS)
         for candidate in (symbol, plain, unicodedata.normalize("NFD", plain)[:1]):
             if candidate in self._ids and candidate != PAD:

@@ -13,7 +13,7 @@ from tts.data.files import read_json
 from tts.data.manifest import read_manifest
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.errors import ModelError
-from tts.inference.model_folder import LoadedModel
+from tts.inference.model_folder import RECOGNIZER, LoadedModel, recognizer_of
 from tts.speech.model import SourceFilterModel
 from tts.speech.sampling import SamplingOptions
 from tts.text.tokens import Tokens
@@ -30,7 +30,8 @@ def average_checkpoints(exp: Path, count: int) -> LoadedModel:
     Only checkpoints of the same phase as the last are averaged, so that weights before the denoisers' phase do not mix in.
 
     Raises:
-        ModelError: if the run has no checkpoint, or a weight is not finite.
+        ModelError: if the run has no checkpoint, a weight is not finite, or the model hears recordings with a recogniser
+            that is not in the experiment's `recognizer/`.
     """
     paths = sorted((exp / CHECKPOINTS).glob("step-*.ckpt"))[-count:]
     if not paths:
@@ -55,6 +56,7 @@ def average_checkpoints(exp: Path, count: int) -> LoadedModel:
         statistics=statistics,
         speakers=mean_styles(model, statistics, features),
         sampling=SamplingOptions() if last else SamplingOptions(sampler="prior"),
+        recognizer=recognizer_of(config.model, exp / RECOGNIZER),
     )
 
 

@@ -14,7 +14,7 @@ from tts.speech.griffin_lim import GriffinLim
 from tts.speech.sampling import SamplingOptions, UtteranceNoise, sample_mel
 from tts.training.config import TrainConfig
 from tts.training.figures import utterance_figure
-from tts.training.speech import masked_l1, prior_losses
+from tts.training.losses import masked_l1, prior_losses
 
 N_FIXED = 8
 
@@ -41,7 +41,7 @@ class FigureCallback(L.Callback):
         model, batch = task.ema.eval(), self.batch.to(task.device)
         mask = lengths_to_mask(batch.mel_lengths, batch.mel.shape[-1])
         style = model.style(batch.reference, lengths_to_mask(batch.reference_lengths, batch.reference.shape[-1]))
-        losses, priors = prior_losses(model, batch, style)
+        losses, priors, _ = prior_losses(model, batch, style)
         for name, value in losses.items():
             board.add_scalar(f"dev/{name}", value, step)
         in_priors = step <= self.config.prior_steps

@@ -5,7 +5,7 @@ from enum import Enum
 
 from tts.config import check_ranges
 from tts.errors import ConfigError
-from tts.speech.config import SpeechConfig
+from tts.speech.config import PitchKind, SpeechConfig
 
 
 class Precision(str, Enum):
@@ -20,15 +20,16 @@ class Precision(str, Enum):
 class LossWeights:
     """Weights of the summed loss."""
 
-    prior: float = 1.0  # L1 of mu_src + mu_ftr against the mel
+    prior: float = 1.0  # L1 of the sum of the priors against the mel
     duration: float = 0.3
     pitch: float = 0.3
     voicing: float = 0.3
     gauge: float = 0.01  # keeps energy in the filter prior
+    match: float = 0.3  # content of text against content of audio
     diffusion: float = 1.0
 
     def __post_init__(self) -> None:
-        check_ranges(self, "train.weights", "prior duration pitch voicing gauge diffusion", 0, 1e6)
+        check_ranges(self, "train.weights", "prior duration pitch voicing gauge match diffusion", 0, 1e6)
 
 
 @dataclass(kw_only=True)
@@ -60,6 +61,7 @@ class TrainConfig:
     """
 
     model: SpeechConfig = field(default_factory=SpeechConfig)
+    f0_vqvae: str = ""  # folder of a trained F0 VQ-VAE, where model.pitch is vq
     weights: LossWeights = field(default_factory=LossWeights)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     steps: int = 10000
@@ -68,6 +70,9 @@ class TrainConfig:
     max_frames: int = 4000  # mel frames in a batch
     max_batch: int = 32
     reference_probability: float = 0.5  # style from another utterance of the speaker
+    audio_probability: float = 0.5  # content from audio, where the model has that entrance, in place of text
+    prior_mixup: float = 0.0  # priors in the style of another utterance of the batch; 0.5 with several speakers
+    mixup_apart: bool = False  # draw it for source and filter independently
     segment_frames: int = 0  # crop for the denoisers; 0 = whole utterances
     checkpoint_every: int = 500  # steps
     keep: int = 5  # checkpoints kept for averaging
@@ -84,10 +89,14 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not 0 < self.prior_steps <= self.steps:
             raise ConfigError(f"train: need 0 < prior_steps <= steps, found {self.prior_steps} and {self.steps}.")
+        if self.f0_vqvae and self.model.pitch is not PitchKind.vq:
+            raise ConfigError(
+                f"train.f0_vqvae: found {self.f0_vqvae!r} with model.pitch {self.model.pitch.value}; pitch vq alone takes one."
+            )
         counts = "max_frames max_batch checkpoint_every keep figures_every log_every threads cpu_processes max_bad_steps"
         check_ranges(self, "train", counts, 1, 1e9)
         check_ranges(self, "train", "segment_frames workers devices seed", 0, 1e18)
-        check_ranges(self, "train", "reference_probability", 0, 1)
+        check_ranges(self, "train", "reference_probability audio_probability prior_mixup", 0, 1)
 
     @property
     def processes(self) -> int:

@@ -16,6 +16,8 @@ def fit(trainer: L.Trainer, task: L.LightningModule, loader: DataLoader, checkpo
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*dataloader is not resumable")  # it was put in its place
         warnings.filterwarnings("ignore", message=".*exists and is not empty")
+        warnings.filterwarnings("ignore", message="Found .* in eval mode")  # frozen ones
+        warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")  # after the step: as meant
         try:
             trainer.fit(task, loader, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as err:

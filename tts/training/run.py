@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,20 @@ from torch.utils.data import DataLoader
 
 from tts.config import from_dict, to_dict
 from tts.data.batching import LengthBucketSampler
+from tts.data.content_file import ContentKind
 from tts.data.dataset import DURATIONS, UtteranceDataset, collate
-from tts.data.files import atomic_path, read_json, write_json
-from tts.data.manifest import SETTINGS, read_audio_config
+from tts.data.files import read_json, write_json
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.device import check_gpu_count, resolve_device, resolve_precision
 from tts.errors import DataError, ModelError
+from tts.inference.model_folder import load_model_folder
 from tts.text.tokens import Tokens
 from tts.training.callbacks import FigureCallback
 from tts.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from tts.training.config import TrainConfig
 from tts.training.fit import fit
 from tts.training.speech import SpeechTask
+from tts.training.start import complete_config, initialize, tables
 
 logger = logging.getLogger(__name__)
 
@@ -37,29 +38,36 @@ RUN = "run.json"
 MODEL_KEYS = ("model", "seed", "prior_steps", "freeze_priors", "max_frames", "max_batch", "weights")
 
 
-def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = None, resume: str = "auto") -> Path:
+def train(
+    config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = None, init: Path | None = None, resume: str = "auto"
+) -> Path:
     """Train in `exp` on a features folder until `config.steps`; the path of the last checkpoint.
 
     With resume "auto" a run that was stopped, even killed, goes on from its last checkpoint and ends with the weights of a
-    run never stopped; with "never" an existing run is refused.
+    run never stopped; with "never" an existing run is refused. With `init` it starts from the weights of that model folder,
+    whose sizes, tokens and mel statistics it keeps: the way to teach a model a new voice.
 
     Raises:
-        ModelError: if `exp` holds a run with another model, data order or data, or one at all and resume is "never".
+        ModelError: if `exp` holds a run with another model, data order or data, or one at all and resume is "never"; if the
+            features have another mel, front end or content than `init`.
+        ConfigError: if the features have another kind of content than the model.
         DataError: if a features folder is not complete, or was not aligned.
     """
     check_gpu_count(config.devices)
     torch.set_num_threads(config.threads)
-    tokens, statistics = Tokens.load(features / TOKENS), Statistics.load(features / STATISTICS)
-    config = from_dict(TrainConfig, _with_data(config, features, len(tokens)))
+    origin = None if init is None else load_model_folder(init)
+    tokens, statistics = tables(features, origin)
+    config = complete_config(config, features, tokens, origin)
     checkpoint = _checkpoint_to_resume(config, exp, resume)
     if checkpoint is not None:
-        _require_same_data(features, exp)
-    dataset = UtteranceDataset(features, tokens, statistics, seed=config.seed)
-    dev_set = UtteranceDataset(dev, tokens, statistics) if dev is not None else dataset
+        _require_same_data(tokens, statistics, features, exp)
+    hears = config.model.content.kind is not ContentKind.none
+    dataset = UtteranceDataset(features, tokens, statistics, seed=config.seed, content=hears)
+    dev_set = UtteranceDataset(dev, tokens, statistics, content=hears) if dev is not None else dataset
     for data in (dataset, dev_set):
         if data.durations is None:
             raise DataError(f"{data.folder}: there is no {DURATIONS}. Run `glottis align` first.")
-    _describe_run(config, features, exp)
+    _describe_run(config, tokens, statistics, features, exp)
     trainer = make_trainer(config, exp, FigureCallback(dev_set, statistics, config))
     sampler = LengthBucketSampler(
         dataset.lengths,
@@ -74,7 +82,10 @@ def train(config: TrainConfig, features: Path, exp: Path, *, dev: Path | None = 
         sampler.set_epoch(step // len(sampler))
         sampler.skip(step % len(sampler))
     loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=config.workers)
-    fit(trainer, SpeechTask(config), loader, checkpoint)
+    task = SpeechTask(config)
+    if checkpoint is None:
+        initialize(task, dataset, origin)
+    fit(trainer, task, loader, checkpoint)
     if trainer.global_step % config.checkpoint_every:
         for name in (f"step-{trainer.global_step:07d}.ckpt", LAST):
             trainer.save_checkpoint(exp / CHECKPOINTS / name)
@@ -118,14 +129,6 @@ def make_trainer(config: TrainConfig, exp: Path, figures: L.Callback) -> L.Train
     )
 
 
-def _with_data(config: TrainConfig, features: Path, n_tokens: int) -> dict[str, Any]:
-    values = to_dict(config)
-    values["model"]["n_tokens"] = n_tokens
-    values["model"]["audio"] = to_dict(read_audio_config(features))
-    values["model"]["frontend"] = read_json(features / SETTINGS)["frontend"]
-    return values
-
-
 def _checkpoint_to_resume(config: TrainConfig, exp: Path, resume: str) -> Path | None:
     """The last checkpoint of the run in `exp`, whose configuration must be this one; or nothing."""
     path, last = exp / CONFIG, exp / CHECKPOINTS / LAST
@@ -149,25 +152,27 @@ def _checkpoint_to_resume(config: TrainConfig, exp: Path, resume: str) -> Path |
     return last if last.exists() else None
 
 
-def _require_same_data(features: Path, exp: Path) -> None:
+def _require_same_data(tokens: Tokens, statistics: Statistics, features: Path, exp: Path) -> None:
     """Refuse to go on with a run whose tokens or statistics are not those of the features folder."""
-    changed = [name for name in (TOKENS, STATISTICS) if (exp / name).read_bytes() != (features / name).read_bytes()]
-    if changed:
+    same = {
+        TOKENS: Tokens.load(exp / TOKENS).symbols == tokens.symbols,
+        STATISTICS: Statistics.load(exp / STATISTICS) == statistics,
+    }
+    if changed := [name for name, is_same in same.items() if not is_same]:
         raise ModelError(
             f"{exp} was trained on other data than {features}: {' and '.join(changed)} differ; it was not touched. "
             "Give another --exp, or the old features."
         )
 
 
-def _describe_run(config: TrainConfig, features: Path, exp: Path) -> None:
+def _describe_run(config: TrainConfig, tokens: Tokens, statistics: Statistics, features: Path, exp: Path) -> None:
     """Leave in `exp` what later stages need: configuration, tokens, statistics, where the features lie."""
     if _is_first_process():
         exp.mkdir(parents=True, exist_ok=True)
         write_json(exp / CONFIG, to_dict(config))
         write_json(exp / RUN, {"features": str(features.resolve())})
-        for name in (TOKENS, STATISTICS):
-            with atomic_path(exp / name) as temporary:
-                shutil.copyfile(features / name, temporary)
+        tokens.save(exp / TOKENS)
+        statistics.save(exp / STATISTICS)
 
 
 def _is_first_process() -> bool:

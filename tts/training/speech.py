@@ -1,4 +1,4 @@
-"""Training of the source-filter model: its losses, and the Lightning module around them."""
+"""Training of the source-filter model: the Lightning module around its losses."""
 
 import copy
 import math
@@ -6,7 +6,6 @@ from typing import Any
 
 import lightning as L
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts.data.dataset import Batch
@@ -16,53 +15,7 @@ from tts.nets.blocks import lengths_to_mask
 from tts.speech.config import ParametrizationKind
 from tts.speech.model import Priors, SourceFilterModel
 from tts.training.config import TrainConfig
-
-UNVOICED_WEIGHT = 0.1
-
-
-def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-    """Mean |x - y| over valid frames and bins: scalar."""
-    return ((x - y).abs() * mask).sum() / (mask.sum() * x.shape[1]).clamp(min=1)
-
-
-def style_of(model: SourceFilterModel, batch: Batch, probability: float, generator: torch.Generator) -> Tensor:
-    """g (B, S), per utterance from its own mel, or with `probability` from its reference's."""
-    draw = torch.rand(len(batch.ids), generator=generator).to(batch.mel.device) < probability
-    frames = max(batch.mel.shape[-1], batch.reference.shape[-1])
-    own, other = (F.pad(mel, (0, frames - mel.shape[-1])) for mel in (batch.mel, batch.reference))
-    lengths = torch.where(draw, batch.reference_lengths, batch.mel_lengths)
-    frames = int(lengths.max())
-    mel = torch.where(draw[:, None, None], other, own)[..., :frames]
-    return model.style(mel, lengths_to_mask(lengths, frames))
-
-
-def prior_losses(model: SourceFilterModel, batch: Batch, style: Tensor) -> tuple[dict[str, Tensor], Priors]:
-    """Losses of everything but the denoisers, each a masked mean, and the priors under true durations and pitch.
-
-    prior = |x0 - (mu_src + mu_ftr)|;  gauge = mean over bins of (mean over time of mu_src)^2;
-    duration = MSE of log(1 + d);  pitch = MSE of the z-scored log-F0, where frames without a pitch, whose target is only
-    interpolated, weigh UNVOICED_WEIGHT;  voicing = cross-entropy.
-    """
-    mask = lengths_to_mask(batch.mel_lengths, batch.mel.shape[-1])
-    token_mask = lengths_to_mask(batch.token_lengths, batch.tokens.shape[-1])
-    phones = model.text(batch.tokens, token_mask)
-    content = model.content(phones, batch.durations, mask)
-    voiced = (batch.f0 > 0).float()
-    priors = model.priors(content, batch.pitch, batch.f0, mask, source_style=style, filter_style=style)
-    log_durations = model.duration(phones, style, token_mask)
-    pitch, voicing = model.pitch(content, style, mask)
-    frames, tokens = mask.sum(), token_mask.sum()
-    valid, valid_tokens = mask.squeeze(1), token_mask.squeeze(1)
-    weight = valid * (voiced + UNVOICED_WEIGHT * (1 - voiced))
-    source_mean = (priors.mels["source"] * mask).sum(-1) / mask.sum(-1).clamp(min=1)
-    losses = {
-        "prior": masked_l1(batch.mel, priors.mean, mask),
-        "gauge": source_mean.square().mean(),
-        "duration": ((log_durations - torch.log1p(batch.durations.float())).square() * valid_tokens).sum() / tokens,
-        "pitch": ((pitch - batch.pitch).square() * weight).sum() / weight.sum().clamp(min=1),
-        "voicing": (F.binary_cross_entropy_with_logits(voicing, voiced, reduction="none") * valid).sum() / frames,
-    }
-    return losses, priors
+from tts.training.losses import crop, mix_priors, prior_losses, style_of
 
 
 class SpeechTask(L.LightningModule):
@@ -96,19 +49,21 @@ class SpeechTask(L.LightningModule):
         torch.manual_seed(seed)  # noqa: TID251  dropout knows no generator
         generator = torch.Generator().manual_seed(seed)
         self._ids = batch.ids
-        weights = self.config.weights
-        frozen = not self.in_prior_phase and self.config.freeze_priors
+        config, model = self.config, self.model
+        frozen = not self.in_prior_phase and config.freeze_priors
         with torch.no_grad() if frozen else torch.enable_grad():
-            style = style_of(self.model, batch, self.config.reference_probability, generator)
-            losses, priors = prior_losses(self.model, batch, style)
-            if not frozen:
-                self._track_residual(batch, priors)
+            style = style_of(model, batch, config.reference_probability, generator)
+            heard = torch.rand(len(batch.ids), generator=generator).to(style.device) < config.audio_probability
+            losses, priors, inputs = prior_losses(model, batch, style, heard)
+            if not self.in_prior_phase:
+                priors = mix_priors(model, priors, inputs, style, config.prior_mixup, generator, apart=config.mixup_apart)
+            self._track_residual(batch, priors)
         if not self.in_prior_phase:
             losses["diffusion"] = self._diffusion_loss(batch, priors, style, generator)
         for name, value in losses.items():
             self.log(f"loss/{name}", value, prog_bar=name in ("prior", "diffusion"))
         trained = {"diffusion": losses["diffusion"]} if frozen else losses
-        return torch.stack([getattr(weights, name) * value for name, value in trained.items()]).sum()
+        return torch.stack([getattr(config.weights, name) * value for name, value in trained.items()]).sum()
 
     def _diffusion_loss(self, batch: Batch, priors: Priors, style: Tensor, generator: torch.Generator) -> Tensor:
         x0, mask = batch.mel, lengths_to_mask(batch.mel_lengths, batch.mel.shape[-1])
@@ -200,19 +155,3 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     progress = min((step - start) / max(end - start, 1), 1.0)
     decay = o.final_lr + (1 - o.final_lr) * 0.5 * (1 + math.cos(math.pi * progress))
     return min((step - start + 1) / max(o.warmup, 1), 1.0) * decay
-
-
-def crop(
-    x0: Tensor, mask: Tensor, priors: Priors, lengths: Tensor, frames: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Priors]:
-    """A random window of `frames` frames an utterance; shorter utterances keep their padding mask."""
-    frames = min(frames, x0.shape[-1])
-    room = (lengths.cpu() - frames).clamp(min=0)
-    start = (torch.rand(len(x0), generator=generator) * (room + 1)).long().to(x0.device)
-    index = (start[:, None] + torch.arange(frames, device=x0.device))[:, None, :]
-
-    def cut(x: Tensor) -> Tensor:
-        return x.gather(2, index.expand(-1, x.shape[1], -1))
-
-    cropped = Priors({k: cut(v) for k, v in priors.mels.items()}, {k: cut(v) for k, v in priors.embeddings.items()})
-    return cut(x0), cut(mask), cropped

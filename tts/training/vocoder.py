@@ -8,27 +8,22 @@ from typing import Any
 import lightning as L
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from speechbrain.lobes.models.HifiGAN import DiscriminatorLoss, HifiganDiscriminator, MelganFeatureLoss, MSEDLoss, MSEGLoss
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from tts.audio.mel import MelExtractor
-from tts.config import to_dict
-from tts.data.files import read_json, some, write_json
 from tts.data.segments import WaveSegments
-from tts.device import resolve_device, resolve_precision
+from tts.device import resolve_device
 from tts.errors import ConfigError, ModelError
 from tts.speech.hifigan import VocoderConfig, make_generator, save_vocoder
-from tts.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from tts.training.checkpoints import read_checkpoint
 from tts.training.fit import fit
+from tts.training.one_device import LAST, checkpoint_to_resume, make_trainer
 from tts.training.vocoder_card import vocoder_card
 
 logger = logging.getLogger(__name__)
 
-CONFIG = "train.json"
-LAST = "last.ckpt"
 MODEL_KEYS = ("vocoder", "segment_samples", "batch_size", "seed")
 _MIN_SEGMENT = 2048  # samples; with fewer the discriminator of period 11 has nothing left to reflect
 _DECAY_STEPS = 1000
@@ -197,60 +192,21 @@ def train_vocoder(
         ModelError: if `out` holds another run, or one at all and resume is "never"; if the mels differ.
         DataError: if the features folder lists no utterance.
     """
-    device = resolve_device(config.device)
+    resolve_device(config.device)  # one that is not there is said before anything is written
     torch.set_num_threads(config.threads)
     data = WaveSegments(features, config.segment_samples, config.batch_size, seed=config.seed)
     differences = config.vocoder.audio.differences(data.audio)
     if differences:
         raise ModelError(f"{features}: another mel than the vocoder's (vocoder != features): {'; '.join(differences)}.")
-    checkpoint = _checkpoint_to_resume(config, out, resume)
+    checkpoint = checkpoint_to_resume(config, out, MODEL_KEYS, resume)
     if checkpoint is not None:
         data.first_batch = read_checkpoint(checkpoint)["global_step"]
         if data.first_batch >= config.steps:
             logger.info("%s has %d steps already", out, data.first_batch)
             return out
-    trainer = _make_trainer(config, out, device, VocoderExport(out, data))
+    trainer = make_trainer(config, out, [VocoderExport(out, data)])
     loader = DataLoader(data, batch_size=None, num_workers=config.workers)
     fit(trainer, VocoderTask(config, discriminator), loader, checkpoint)
     if trainer.global_step % config.checkpoint_every:
         trainer.save_checkpoint(out / LAST)
     return out
-
-
-def _make_trainer(config: VocoderTrainConfig, out: Path, device: torch.device, export: L.Callback) -> L.Trainer:
-    bf16 = resolve_precision(config.precision, device) == torch.bfloat16
-    checkpoints = ModelCheckpoint(
-        out, filename=Path(LAST).stem, enable_version_counter=False, every_n_train_steps=config.checkpoint_every
-    )
-    return L.Trainer(
-        default_root_dir=out,
-        accelerator=device.type,
-        devices=1 if device.index is None else [device.index],
-        precision="bf16-mixed" if bf16 else "32-true",
-        max_steps=config.steps,
-        max_epochs=-1,
-        callbacks=[checkpoints, export, TQDMProgressBar(refresh_rate=1)],
-        plugins=[AtomicCheckpointIO()],
-        logger=TensorBoardLogger(out, name="tensorboard", version=""),
-        log_every_n_steps=config.log_every,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-
-
-def _checkpoint_to_resume(config: VocoderTrainConfig, out: Path, resume: str) -> Path | None:
-    """The last checkpoint of the run in `out`, whose configuration must be this one; the configuration is written."""
-    path, last = out / CONFIG, out / LAST
-    if path.exists():
-        if resume == "never":
-            raise ModelError(f"{out} holds a run already. Give another --out, or --resume auto to go on with it.")
-        old, new = read_json(path), to_dict(config)
-        changed = [f"{key}: {old.get(key)} -> {new[key]}" for key in MODEL_KEYS if old.get(key) != new[key]]
-        if changed:
-            raise ModelError(
-                f"{out} holds a run with another configuration, left as it is ({some(changed)}). Give another --out."
-            )
-    elif last.exists():
-        raise ModelError(f"{out} has {LAST} but no {CONFIG}; it is not a run of this version. Give another --out.")
-    write_json(path, to_dict(config))
-    return last if last.exists() else None

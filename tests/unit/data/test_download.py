@@ -6,6 +6,7 @@ import tarfile
 import threading
 
 import pytest
+from torchaudio import datasets
 
 from tts.data import download as module
 from tts.data.download import CORPORA, CorpusArchive, download, fetch_corpus
@@ -146,6 +147,14 @@ def test_a_corpus_is_fetched_unpacked_and_then_left_alone(tmp_path, monkeypatch)
     assert fetch_corpus("voice", tmp_path / "db") == root == tmp_path / "db" / "voice" / "Voice-1.0"
     with pytest.raises(DataError, match="no archive 'vioce' is known"):
         fetch_corpus("vioce", tmp_path)
+
+
+def test_hashes_and_names_are_those_that_torchaudio_publishes():
+    tables = [datasets.cmuarctic._CHECKSUMS, datasets.libritts._CHECKSUMS, datasets.vctk._CHECKSUMS]
+    published = {url.rpartition("/")[2]: sha256 for table in tables for url, sha256 in table.items()}
+    release = datasets.ljspeech._RELEASE_CONFIGS["release1"]
+    published[release["url"].rpartition("/")[2]] = release["checksum"]
+    assert {archive.url.rpartition("/")[2]: archive.sha256 for archive in CORPORA.values()} == published
 
 
 def test_every_known_corpus_has_https_and_a_hash():

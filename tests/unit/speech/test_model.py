@@ -9,7 +9,7 @@ from tts.nets.blocks import lengths_to_mask
 from tts.speech.config import DenoiserInputs, DenoiserKind, ParametrizationKind
 from tts.speech.filter import expand_durations
 from tts.speech.model import SourceFilterModel, parameter_counts
-from tts.speech.sampling import SamplingOptions, UtteranceNoise, sample_mel
+from tts.speech.sampling import SMOOTH_WIDTH, SamplingOptions, UtteranceNoise, sample_mel, smooth
 from tts.speech.text_encoder import DurationPredictor
 from tts.testing import seeded, tiny_speech_config
 
@@ -96,7 +96,7 @@ def test_untrained_denoisers_sample_the_gaussian_of_the_priors():
     model = seeded(lambda: SourceFilterModel(tiny_speech_config(9)))
     model.residual_std.fill_(0.3)
     content, pitch, f0, style, mask = (x.expand(200, *x.shape[1:]) for x in inputs([16]))
-    options, lengths = SamplingOptions(steps=30, temperature=1.0), [16] * 200
+    options, lengths = SamplingOptions(steps=30, temperature=1.0, anchor=0.0), [16] * 200
     sample = render(model, (content, pitch, f0, style, mask), options, list(range(200)), lengths)
     priors = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style)
     residual = sample - priors.mean.detach()
@@ -110,6 +110,36 @@ def test_prior_sampling_gives_the_sum_of_the_priors():
     priors = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style)
     expected = priors.mels["source"] + priors.mels["filter"]
     torch.testing.assert_close(render(model, data, SamplingOptions(sampler="prior"), [0], [10]), expected)
+
+
+def test_the_smooth_part_is_the_gaussian_mean_of_what_is_there():
+    generator = torch.Generator().manual_seed(0)
+    x, mask = torch.randn(1, 30, 25, generator=generator), lengths_to_mask(torch.tensor([20]), 25)
+    band, frame = torch.arange(30.0)[:, None], torch.arange(25.0)
+    for m, t in ((0, 0), (15, 10), (29, 19)):
+        weight = torch.exp(-((band - m) ** 2 + (frame - t) ** 2) / (2 * SMOOTH_WIDTH**2)) * mask[0, 0]
+        near = ((band - m).abs() <= 6) & ((frame - t).abs() <= 6)
+        weight = weight * near
+        assert smooth(x, mask)[0, m, t].item() == pytest.approx(((weight * x[0]).sum() / weight.sum()).item(), abs=1e-5)
+    assert not smooth(x, mask)[..., 20:].any()
+    flat = 0.7 * mask.expand(1, 30, 25)
+    torch.testing.assert_close(smooth(flat, mask), flat)
+
+
+def test_an_anchor_keeps_the_smooth_part_of_the_priors_and_lets_the_fine_part_vary():
+    model = seeded(lambda: SourceFilterModel(tiny_speech_config(9)))
+    data, mask = inputs([40]), torch.ones(1, 1, 40)
+    content, pitch, f0, style, _ = data
+    prior = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style).mean.detach()
+    parts = {}
+    for anchor in (0.0, 0.5, 1.0):
+        options = SamplingOptions(steps=8, temperature=1.0, anchor=anchor)
+        residual = render(model, data, options, [0], [40]) - prior
+        coarse = smooth(residual, mask)
+        parts[anchor] = coarse.square().mean(), (residual - coarse).square().mean()
+    assert parts[1.0][0] < 0.25 * parts[0.0][0]
+    assert parts[1.0][0] < parts[0.5][0] < parts[0.0][0]
+    assert parts[1.0][1] > 0.9 * parts[0.0][1]
 
 
 def test_zero_temperature_is_deterministic_and_seeds_hold():
@@ -129,6 +159,7 @@ def test_noise_of_an_utterance_does_not_depend_on_its_neighbours():
 @pytest.mark.parametrize(
     "bad",
     [
+        *({"anchor": -0.1}, {"anchor": 1.1}, {"anchor": float("nan")}),
         *({"steps": 0}, {"steps": -1}, {"steps": True}, {"steps": 10**6}, {"temperature": -0.1}, {"temperature": float("nan")}),
         *({"sampler": "magic"}, {"grid": "cubic"}, {"start": 0.0}, {"start": 1.5}),
     ],

@@ -15,7 +15,7 @@ from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.speech.model import SourceFilterModel
 from tts.testing import seeded, tiny_speech_config
 from tts.text.tokens import Tokens
-from tts.training.speech import prior_losses
+from tts.training.losses import prior_losses
 
 
 class Loss(torch.nn.Module):

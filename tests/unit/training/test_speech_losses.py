@@ -8,7 +8,7 @@ from tts.data.dataset import collate
 from tts.nets.blocks import lengths_to_mask
 from tts.speech.model import Priors, SourceFilterModel
 from tts.testing import make_features, seeded, tiny_speech_config
-from tts.training.speech import crop, prior_losses
+from tts.training.losses import crop, prior_losses
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def test_every_prior_loss_is_the_mean_over_real_frames_or_phones_of_its_definiti
     model = seeded(lambda: SourceFilterModel(tiny_speech_config(len(dataset.tokens))), spread=0.05)
     items = [dataset[0], dataset[1]]
     batch, style = collate(items), torch.linspace(-1, 1, 32).view(2, 16)
-    losses, priors = prior_losses(model, batch, style)
+    losses, priors, _ = prior_losses(model, batch, style)
     sums, weights, frames, phones = dict.fromkeys(losses, 0.0), 0, 0, 0
     for i, item in enumerate(items):
         one, g = collate([item]), style[i : i + 1]
@@ -46,11 +46,11 @@ def test_every_prior_loss_is_the_mean_over_real_frames_or_phones_of_its_definiti
 def test_the_gauge_moves_the_level_of_the_source_prior_to_the_filter_prior(dataset):
     model = seeded(lambda: SourceFilterModel(tiny_speech_config(len(dataset.tokens))), spread=0.05)
     batch, style = collate([dataset[0]]), torch.zeros(1, 16)
-    plain, _ = prior_losses(model, batch, style)
+    plain, *_ = prior_losses(model, batch, style)
     with torch.no_grad():
         model.source.decode.leave.bias += 3.0
         model.filter.decode.leave.bias -= 3.0
-    shifted, _ = prior_losses(model, batch, style)
+    shifted, *_ = prior_losses(model, batch, style)
     torch.testing.assert_close(shifted["prior"], plain["prior"])  # the sum knows nothing of the split
     assert shifted["gauge"] > plain["gauge"] + 5
 

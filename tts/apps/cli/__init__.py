@@ -88,7 +88,8 @@ def _raised_in_tts(traceback: TracebackType | None) -> bool:
 
 
 def _front_page() -> argparse.ArgumentParser:
-    listing = "\n".join(f"  {verb:<15}{_summary(verb)}" for verb in verbs())
+    width = max(map(len, verbs())) + 2
+    listing = "\n".join(f"  {verb:<{width}}{_summary(verb)}" for verb in verbs())
     parser = argparse.ArgumentParser(
         prog="glottis",
         usage="glottis [--version] [--traceback] VERB ...",

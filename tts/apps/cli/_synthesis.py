@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-SAMPLING = ("sampler", "steps", "grid", "temperature", "start")
+SAMPLING = ("sampler", "steps", "grid", "temperature", "start", "anchor")
 
 
 def add_synthesis_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,7 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grid", help="where the steps lie: uniform, quadratic or log_snr")
     parser.add_argument("--temperature", type=float, help="scale of the noise, 0 to 2")
     parser.add_argument("--start", type=float, help="time at which the reverse diffusion starts, above 0 to 1")
+    parser.add_argument("--anchor", type=float, help="how far the smooth part of the mel is held at the priors', 0 to 1")
     parser.add_argument("--seed", type=int, default=0, help="of the noise")
 
 

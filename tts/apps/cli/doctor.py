@@ -40,6 +40,9 @@ CHECKS = (
     Check("espeakng_loader", "espeakng-loader", extra="phonemes"),
     Check("jiwer", "jiwer", extra="eval"),
     Check("faster_whisper", "faster-whisper", extra="eval"),
+    Check("sklearn", "scikit-learn", extra="eval"),
+    Check("transformers", "transformers", extra="content"),
+    Check("resemblyzer", "Resemblyzer", extra="similarity"),
 )
 
 

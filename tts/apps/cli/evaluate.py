@@ -8,6 +8,8 @@ import logging
 import shlex
 from pathlib import Path
 
+from tts.apps.cli._hearing import add_hearing_arguments, find_ear, hearing_words
+
 logger = logging.getLogger(__name__)
 
 
@@ -16,22 +18,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decoded", type=Path, nargs="+", required=True, metavar="DIR", help="what glottis decode wrote")
     parser.add_argument("--features", type=Path, required=True, metavar="DIR", help="features folder of the same sentences")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets results.json, RESULTS.md, report.html")
-    hearing = parser.add_mutually_exclusive_group()
-    hearing.add_argument("--asr", metavar="NAME", help="faster-whisper model: a folder or a name; default: the installed one")
-    hearing.add_argument("--no-asr", action="store_true", help="leave word error rates out")
-    parser.add_argument("--command", metavar="TEXT", help="the command to print beside the figures; default: this one")
+    add_hearing_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, write, print the table."""
     from tts.data.manifest import read_audio_config
-    from tts.metrics.asr import NotMeasured, find_recognizer
     from tts.metrics.evaluation import BLOCK, REPORT, evaluate
     from tts.metrics.systems import read_decoded
     from tts.metrics.tables import markdown_table
     from tts.speech.vocoder import load_vocoder
 
-    recognizer = NotMeasured("--no-asr was given.") if args.no_asr else find_recognizer(args.asr)
+    recognizer = find_ear(args)
     audio = read_audio_config(args.features)
     names = {system.vocoder for system in read_decoded(args.decoded)}
     results = evaluate(
@@ -50,5 +48,4 @@ def run(args: argparse.Namespace) -> int:
 
 def _this_command(args: argparse.Namespace) -> str:
     words = ["glottis", "evaluate", "--decoded", *args.decoded, "--features", args.features, "--out", args.out]
-    words += ["--asr", args.asr] if args.asr else ["--no-asr"] if args.no_asr else []
-    return shlex.join(map(str, words))
+    return shlex.join(map(str, words + hearing_words(args)))

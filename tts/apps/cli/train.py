@@ -14,7 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exp", type=Path, required=True, metavar="DIR", help="experiment folder: checkpoints, TensorBoard, images"
     )
-    parser.add_argument("--config", default="mini", help="a preset of conf/ (mini, small, base) or a YAML file")
+    parser.add_argument("--config", default="mini", help="a preset of conf/ (mini, mini_vc, small, base) or a YAML file")
+    parser.add_argument("--init", type=Path, metavar="MODEL", help="model folder to go on from, e.g. to teach it a new voice")
     parser.add_argument("--ngpu", type=int, default=0, metavar="N", help="CUDA devices; 0 trains on the CPU")
     parser.add_argument(
         "--resume", choices=("auto", "never"), default="auto", help="go on with a run that is there, or refuse it"
@@ -28,6 +29,6 @@ def run(args: argparse.Namespace) -> int:
     from tts.training.run import train
 
     config = load_train_config(args.config, [f"devices={args.ngpu}", *args.overrides])
-    last = train(config, args.features, args.exp, dev=args.dev, resume=args.resume)
+    last = train(config, args.features, args.exp, dev=args.dev, init=args.init, resume=args.resume)
     logger.info("trained %d steps: %s", config.steps, last)
     return 0

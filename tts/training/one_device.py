@@ -1,0 +1,78 @@
+"""What the trainings of the parts around the model share: their trainer, and how a run in a folder is gone on with."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from tts.config import to_dict
+from tts.data.files import read_json, some, write_json
+from tts.device import resolve_device, resolve_precision
+from tts.errors import ModelError
+from tts.training.checkpoints import AtomicCheckpointIO
+
+CONFIG = "train.json"
+LAST = "last.ckpt"
+
+
+class RunConfig(Protocol):
+    """What a run's configuration tells the trainer."""
+
+    steps: int
+    checkpoint_every: int  # steps
+    log_every: int  # steps
+    device: str
+    precision: str  # auto, bf16 or fp32
+
+
+def make_trainer(config: RunConfig, out: Path, callbacks: Sequence[L.Callback], clip: float | None = None) -> L.Trainer:
+    """A trainer on one device with `out`/last.ckpt and `out`/tensorboard; `callbacks` run after the checkpoint's."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    device = resolve_device(config.device)
+    bf16 = resolve_precision(config.precision, device) == torch.bfloat16
+    checkpoints = ModelCheckpoint(
+        out, filename=Path(LAST).stem, enable_version_counter=False, every_n_train_steps=config.checkpoint_every
+    )
+    return L.Trainer(
+        default_root_dir=out,
+        accelerator=device.type,
+        devices=1 if device.index is None else [device.index],
+        precision="bf16-mixed" if bf16 else "32-true",
+        max_steps=config.steps,
+        max_epochs=-1,
+        gradient_clip_val=clip,
+        use_distributed_sampler=False,
+        callbacks=[checkpoints, *callbacks, TQDMProgressBar(refresh_rate=1)],
+        plugins=[AtomicCheckpointIO()],
+        logger=TensorBoardLogger(out, name="tensorboard", version=""),
+        log_every_n_steps=config.log_every,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def checkpoint_to_resume(config: Any, out: Path, keys: Sequence[str], resume: str) -> Path | None:
+    """The last checkpoint of the run in `out`, or None; the configuration, a dataclass, is written to train.json.
+
+    Raises:
+        ModelError: if the run there differs in one of `keys`, or there is one at all and `resume` is "never".
+    """
+    path, last = out / CONFIG, out / LAST
+    if path.exists():
+        if resume == "never":
+            raise ModelError(f"{out} holds a run already. Give another --out, or --resume auto to go on with it.")
+        old, new = read_json(path), to_dict(config)
+        changed = [f"{key}: {old.get(key)} -> {new[key]}" for key in keys if old.get(key) != new[key]]
+        if changed:
+            raise ModelError(
+                f"{out} holds a run with another configuration, left as it is ({some(changed)}). Give another --out."
+            )
+    elif last.exists():
+        raise ModelError(f"{out} has {LAST} but no {CONFIG}; it is not a run of this version. Give another --out.")
+    write_json(path, to_dict(config))
+    return last if last.exists() else None
