@@ -1,3 +1,4 @@
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
-from tts.testing import make_model_folder
+from tts.inference.converter import VoiceConverter
+from tts.testing import make_model_folder, make_tone
 
 EXAMPLES = Path(__file__).parents[2] / "egs"
 
@@ -50,7 +52,19 @@ def test_priors_are_rendered_alone_and_together(model, tmp_path, monkeypatch):
     assert {image.shape[:2] for image in images.values()} == {(80, len(waves["both"]) // 256)}
 
 
+def test_a_voice_is_converted_attribute_by_attribute(converter, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(VoiceConverter, "from_pretrained", lambda *_args, **_options: converter)
+    soundfile.write(tmp_path / "a.wav", make_tone(120, 1.0), 16000)
+    soundfile.write(tmp_path / "b.wav", make_tone(240, 1.0), 16000)
+    words = ["--model", "any", "--source", tmp_path / "a.wav", "--target", tmp_path / "b.wav", "--out-dir", tmp_path / "out"]
+    run("convert_voice.py", *words, monkeypatch=monkeypatch)
+    heard = dict(re.findall(r"(\w+)\.wav: 1\.01 s, F0 around (\d+) Hz", capsys.readouterr().out))
+    assert set(heard) == {"both", "filter", "source", "halfway"} == {path.stem for path in (tmp_path / "out").iterdir()}
+    expected = {"both": 240, "filter": 120, "source": 240, "halfway": 170}
+    assert {name: float(f0) for name, f0 in heard.items()} == pytest.approx(expected, abs=6)
+
+
 def test_every_example_is_short_and_is_tested_here():
     examples = sorted(EXAMPLES.glob("*.py"))
-    assert [e.name for e in examples] == ["mix_priors.py", "stream_long_text.py", "synthesize.py"]
+    assert [e.name for e in examples] == ["convert_voice.py", "mix_priors.py", "stream_long_text.py", "synthesize.py"]
     assert all(len(e.read_text(encoding="utf-8").splitlines()) <= 80 for e in examples)
