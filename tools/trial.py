@@ -45,7 +45,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--sampler", nargs="*", default=sorted(SAMPLERS), metavar="NAME", help="%(default)s")
     parser.add_argument("--steps", type=int, nargs="+", default=[4, 8, 16, 30], help="%(default)s")
-    parser.add_argument("--temperature", type=float, nargs="+", default=[0.5], help="%(default)s")
+    parser.add_argument("--temperature", type=float, nargs="+", default=[0.9], help="%(default)s")
     parser.add_argument("--start", type=float, nargs="+", default=[1.0], help="time the diffusion starts at: %(default)s")
     parser.add_argument("--anchor", type=float, nargs="+", default=[1.0], help="of the smooth part: %(default)s")
     parser.add_argument("--grid", nargs="+", default=["quadratic"], help="uniform, quadratic, log_snr: %(default)s")

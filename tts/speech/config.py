@@ -109,7 +109,7 @@ class ContentConfig:
     n_phones: int = 0  # how many of them, the first, are phone posteriors
 
     def __post_init__(self) -> None:
-        check_ranges(self, "model.content", "dim", 0 if self.kind is ContentKind.none else 1, MAX_WIDTH)
+        check_ranges(self, "model.content", "dim", 0, MAX_WIDTH)
         check_ranges(self, "model.content", "n_phones", 0, self.dim)
 
 

@@ -13,7 +13,7 @@ from tts.speech.config import ParametrizationKind
 from tts.speech.model import Priors, SourceFilterModel
 
 PRIOR_ONLY = "prior"
-SMOOTH_WIDTH = 2.0  # bands and frames
+SMOOTH_WIDTH = 1.5  # bands and frames
 MAX_STEPS = 1000
 
 
@@ -37,7 +37,7 @@ class SamplingOptions:
     sampler: str = "dpmpp_2m"
     steps: int = 8
     grid: str = "quadratic"
-    temperature: float = 0.5
+    temperature: float = 0.9
     start: float = 1.0
     anchor: float = 1.0
 

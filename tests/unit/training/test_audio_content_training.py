@@ -17,6 +17,7 @@ from tts.training.average import average_checkpoints
 from tts.training.checkpoints import read_checkpoint
 from tts.training.config import OptimizerConfig, TrainConfig
 from tts.training.losses import prior_losses
+from tts.training.presets import load_train_config
 from tts.training.run import train
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -47,7 +48,7 @@ def model_config(data, **changes):
 
 
 def run_config(**changes):
-    asked = dataclasses.replace(tiny_speech_config(), content=ContentConfig(kind=ContentKind.ppg, dim=1))
+    asked = dataclasses.replace(tiny_speech_config(), content=ContentConfig(kind=ContentKind.ppg))
     values = {"model": asked, "optimizer": OptimizerConfig(warmup=2), "steps": 4, "prior_steps": 2, "max_frames": 200}
     rest = {"checkpoint_every": 2, "figures_every": 1000, "log_every": 1, "threads": 1, "precision": "fp32", "prior_mixup": 0.5}
     return TrainConfig(**(values | rest | changes))
@@ -110,7 +111,7 @@ def test_a_run_learns_its_sizes_from_the_content_and_trains_that_entrance(data, 
 
 
 def test_another_kind_of_content_than_the_features_have_is_refused(data, tmp_path):
-    asked = dataclasses.replace(tiny_speech_config(), content=ContentConfig(kind=ContentKind.hubert, dim=1))
+    asked = dataclasses.replace(tiny_speech_config(), content=ContentConfig(kind=ContentKind.hubert))
     with pytest.raises(ConfigError, match=r"asked for hubert, .* has ppg"):
         train(run_config(model=asked), data.folder, tmp_path / "run")
 
@@ -119,3 +120,8 @@ def test_features_without_content_are_refused(tmp_path):
     make_features(tmp_path / "features", n=2, seconds=0.5)
     with pytest.raises(DataError, match="prepare content"):
         train(run_config(), tmp_path / "features", tmp_path / "run")
+
+
+def test_the_preset_of_conversion_needs_no_sizes():
+    config = load_train_config("mini_vc")
+    assert (config.model.content.kind, config.model.content.dim, config.prior_mixup) == (ContentKind.ppg, 0, 0.5)
