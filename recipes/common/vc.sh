@@ -177,7 +177,7 @@ if [ -n "$init" ]; then
 elif [ "$pitch" = vq ]; then
   run_stage 5 pitch "$exp" train-pitch --features "$dump/features/train" --dev "$dump/features/dev" \
     --out "$exp/f0_vqvae" ${pitch_words[@]+"${pitch_words[@]}"}
-  model_words=(--f0-vqvae "$exp/f0_vqvae")
+  model_words=(model.pitch=vq "f0_vqvae='${exp//\'/\\\'}/f0_vqvae'") # quoted as Hydra wants it
 fi
 resources=(--ngpu "$ngpu")
 run_stage 5 train "$exp" train --features "$dump/features/train" --dev "$dump/features/dev" --exp "$exp" \

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tts.speech.config import PitchKind
+from tts.training.presets import load_train_config
+
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 TWO_UNSEEN = '[ "$2" != corpus ] || { mkdir -p "${@: -1}/unseen"; printf "a 1\\nb 2\\n" >"${@: -1}/unseen/spk2utt"; }'
 ONE_UNSEEN = TWO_UNSEEN.replace("\\nb 2", "")
@@ -58,7 +61,7 @@ def test_the_default_is_mini_on_all_voices_of_the_embedded_corpus_and_a_second_r
     assert [value(call, "--features") for call in content] == [f"{features}/{part}" for part in ("train", "dev", "eval")]
     assert {(value(call, "--recognizer"), value(call, "--versions")) for call in content} == {(f"{exp}/recognizer", "3")}
     assert value(calls[-2], "--command") == value(calls[-3], "--command")
-    assert value(calls[13], "--config") == "mini_vc" and "--f0-vqvae" not in calls[13]
+    assert value(calls[13], "--config") == "mini_vc" and calls[13][-2:] == ["--ngpu", "0"] and "=" not in "".join(calls[13])
     again = recipe.run()
     assert recipe.calls() == [] and again.stdout.count("done before") == len(EVERY_STAGE)
 
@@ -146,10 +149,13 @@ def test_what_is_given_holds_against_the_recipes_own_default(vc_recipe):
 
 def test_pitch_as_codes_trains_their_vqvae_before_the_model(vc_recipe):
     recipe = vc_recipe()
-    recipe.run("--pitch", "vq", "--pitch_args", "--steps 9", "--stop_stage", "5", "--train_args", "steps=3")
+    pitched = ["--pitch", "vq", "--pitch_args", "--steps 9", "--tag", "it's +ü 1"]
+    recipe.run(*pitched, "--stop_stage", "5", "--train_args", "steps=3")
     pitch, train = recipe.calls()[-2:]
     assert pitch[0] == "train-pitch" and pitch[-2:] == ["--steps", "9"]
-    assert value(train, "--f0-vqvae") == value(pitch, "--out") and "steps=3" in train
+    config = load_train_config("mini", [word for word in train if "=" in word])
+    assert config.model.pitch is PitchKind.vq and config.steps == 3
+    assert config.f0_vqvae == value(pitch, "--out") == str(recipe.folder / "exp" / "arctic_it's +ü 1" / "f0_vqvae")
 
 
 def test_a_model_is_gone_on_with_on_the_content_it_knows(vc_recipe):
