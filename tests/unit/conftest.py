@@ -1,15 +1,17 @@
-"""A converter without a trained recogniser or vocoder: content is the mel in eight bands, brought in by a random matrix."""
+"""A converter without a trained recogniser or vocoder: content is the mel in eight bands."""
 
-import types
+import dataclasses
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from tts.audio.mel import MelExtractor
+from tts.data.content_file import ContentKind
 from tts.inference.converter import VoiceConverter
 from tts.inference.model_folder import load_model_folder
-from tts.testing import make_model_folder
+from tts.speech.config import ContentConfig
+from tts.speech.model import SourceFilterModel
+from tts.testing import make_model_folder, seeded
 
 CONTENT_DIM = 8
 
@@ -28,20 +30,16 @@ class LevelVocoder:
 
 def make_converter(folder):
     loaded = load_model_folder(make_model_folder(folder, ("ada", "bob")))
-    model, generator = loaded.model, torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
-    matrix = torch.randn(model.config.content_dim, CONTENT_DIM, generator=generator) / CONTENT_DIM**0.5
-    model.audio_content = lambda features, mask: F.relu(matrix @ features) * mask
-    object.__setattr__(model.config, "content", types.SimpleNamespace(kind="ppg", dim=CONTENT_DIM))
-    extract = MelExtractor(model.config.audio)
+    content = ContentConfig(kind=ContentKind.xlsr, dim=CONTENT_DIM)
+    config = dataclasses.replace(loaded.model.config, content=content)
+    loaded = dataclasses.replace(loaded, model=seeded(lambda: SourceFilterModel(config), spread=0.05))
+    extract = MelExtractor(config.audio)
 
-    def content(wav):
+    def hear(wav):
         mel = extract(torch.from_numpy(wav)[None])[0]
         return mel.unflatten(0, (CONTENT_DIM, -1)).mean(1) / 5 + 1
 
-    return VoiceConverter(loaded, LevelVocoder(model.config.audio), torch.device("cpu"), content)
+    return VoiceConverter(loaded, LevelVocoder(config.audio), torch.device("cpu"), hear)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tts.data.content_file import ContentKind
 from tts.device import resolve_device
 from tts.errors import ModelError
 from tts.inference.attributes import TRANSPOSE, Attributes, Pitch
@@ -20,7 +21,9 @@ from tts.inference.model_folder import LoadedModel, load_model_folder
 from tts.inference.results import Audio, join
 from tts.inference.sources import AttributeSource, ContentFunction, RecordedSource, Source
 from tts.inference.voices import References
+from tts.speech.content import ContentEncoder, PpgContent
 from tts.speech.sampling import SamplingOptions
+from tts.speech.ssl_content import SslContent
 from tts.speech.vocoder import Vocoder, load_vocoder
 
 CHUNK_SECONDS = 6.0
@@ -41,15 +44,24 @@ class VoiceConverter(Engine):
         self.content = content
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, device: str = "auto", vocoder: str = "griffin_lim") -> "VoiceConverter":
-        """The converter of a model folder; see `Synthesizer.from_pretrained`.
+    def from_pretrained(
+        cls, folder: str | Path, *, device: str = "auto", vocoder: str = "griffin_lim", content: str | Path = ""
+    ) -> "VoiceConverter":
+        """The converter of a model folder.
+
+        Args:
+            folder: see `Synthesizer.from_pretrained`.
+            device: see there.
+            vocoder: see there.
+            content: see `load_content`; of no use to a model with a recogniser of its own.
 
         Raises:
             ModelError: if the folder is not whole, its model has no audio entrance, or the vocoder has another mel contract.
         """
         where = resolve_device(device)
         loaded = load_model_folder(Path(folder))
-        return cls(loaded, load_vocoder(vocoder, loaded.model.config.audio, where), where, load_content(loaded, where))
+        encoder = load_content(loaded, where, content)
+        return cls(loaded, load_vocoder(vocoder, loaded.model.config.audio, where), where, encoder)
 
     def convert(
         self,
@@ -195,18 +207,28 @@ class VoiceConverter(Engine):
         return AttributeSource(source)
 
 
-def load_content(loaded: LoadedModel, device: torch.device) -> ContentFunction:
-    """The content encoder of a model.
+def load_content(loaded: LoadedModel, device: torch.device, source: str | Path = "") -> ContentEncoder:
+    """What a model hears recordings with: its own recogniser, or the self-supervised network it was trained with.
+
+    Args:
+        loaded: the model.
+        device: where it is to hear.
+        source: folder or hub name of the self-supervised network; "" is the published one.
 
     Raises:
-        ModelError: if the model has no audio entrance.
+        ModelError: if the model has no audio entrance, or the network cannot be loaded or has features of another size.
     """
-    kind = loaded.model.config.content.kind
-    if kind == "none":
-        raise ModelError("this model speaks text only: it has no audio entrance. Train one with content, see recipes/.")
-    from tts.speech.content import PpgContent, load_content_encoder
-
-    if loaded.recognizer is None:
-        return load_content_encoder(kind, "", loaded.model.config.audio)
-    loaded.recognizer.model.to(device)
-    return PpgContent(loaded.recognizer)
+    config = loaded.model.config
+    if config.content.kind is ContentKind.none:
+        raise ModelError("this model speaks text only, it cannot hear recordings. Train one with content (recipes/arctic).")
+    if loaded.recognizer is not None:
+        loaded.recognizer.model.to(device)
+        return PpgContent(loaded.recognizer)
+    encoder = SslContent(config.content.kind, str(source), config.audio)
+    if encoder.info.dim != config.content.dim:
+        raise ModelError(
+            f"{source or config.content.kind.value}: {encoder.info.dim} features a frame, the model was trained with "
+            f"{config.content.dim}. Give the network it was trained with."
+        )
+    encoder.model.to(device)
+    return encoder

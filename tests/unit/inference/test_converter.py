@@ -1,6 +1,8 @@
 """Conversion with a random model: what a swap changes and what stays, pieces, batches, seeds."""
 
+import dataclasses
 import tracemalloc
+import types
 
 import numpy as np
 import pytest
@@ -9,13 +11,19 @@ import torch
 
 from tts.audio.mel import MelExtractor
 from tts.audio.pitch import F0Statistics
+from tts.data.content_file import ContentKind
 from tts.errors import ModelError
 from tts.inference.attributes import Voice, mix
 from tts.inference.chunks import ChunkPlan
-from tts.inference.converter import load_content
+from tts.inference.converter import VoiceConverter, load_content
+from tts.inference.model_folder import save_model_folder
 from tts.inference.results import join
+from tts.inference.synthesizer import Synthesizer
+from tts.speech.config import Attribute, ContentConfig
 from tts.speech.griffin_lim import GriffinLim
-from tts.testing import make_tone, speak
+from tts.speech.model import SourceFilterModel
+from tts.speech.recognizer import LoadedRecognizer, PhoneRecognizer
+from tts.testing import make_model_folder, make_tone, seeded, speak, tiny_recognizer_config
 
 RATE = 16000
 SOURCE = speak("ma ne li mo nu na", 120.0)
@@ -91,9 +99,9 @@ def test_what_the_source_prior_is_given_is_f0_under_its_own_voice(converter, mon
     seen = {}
     priors = converter.model.priors
 
-    def spy(content, pitch, f0, mask, **styles):
+    def spy(content, pitch, f0, mask, **others):
         seen.update(pitch=pitch, f0=f0)
-        return priors(content, pitch, f0, mask, **styles)
+        return priors(content, pitch, f0, mask, **others)
 
     monkeypatch.setattr(converter.model, "priors", spy)
     other = Voice(torch.zeros(16), F0Statistics(mean=5.5, std=0.3))
@@ -222,7 +230,36 @@ def test_attributes_of_another_model_are_refused(converter):
         converter.render(type(attributes)(**(vars(attributes) | {"content": torch.zeros(7, attributes.frames)})))
 
 
-def test_a_model_without_an_audio_entrance_is_refused(converter, monkeypatch):
-    monkeypatch.setattr(converter.model.config.content, "kind", "none")
-    with pytest.raises(ModelError, match="no audio entrance"):
-        load_content(converter.loaded, torch.device("cpu"))
+def with_recognizer(folder, loaded, **choices):
+    """A model folder that hears with a tiny recogniser, and its converter."""
+    tokens = loaded.tokens
+    recognizer = seeded(lambda: PhoneRecognizer(tiny_recognizer_config(len(tokens))), spread=0.1)
+    hearing = LoadedRecognizer(model=recognizer, tokens=tokens, statistics=loaded.statistics, card="")
+    content = ContentConfig(kind=ContentKind.ppg, dim=recognizer.config.content_dim, n_phones=len(tokens))
+    config = dataclasses.replace(loaded.model.config, content=content, **choices)
+    model = seeded(lambda: SourceFilterModel(config), spread=0.05)
+    save_model_folder(folder, dataclasses.replace(loaded, model=model, recognizer=hearing), "# A random model\n")
+    return VoiceConverter.from_pretrained(folder, device="cpu")
+
+
+@pytest.mark.parametrize("attributes", [("source", "filter"), ("source", "filter", "average")])
+def test_a_model_folder_with_a_recognizer_converts_and_speaks(converter, tmp_path, attributes):
+    made = with_recognizer(tmp_path / "model", converter.loaded, attributes=tuple(Attribute(a) for a in attributes))
+    audio = made.convert(SOURCE, "ada", steps=1)
+    assert np.isfinite(audio.wav).all()
+    assert audio.vocoder == "griffin_lim"
+    batch = made.convert_batch([SOURCE, TARGET], "ada", blend=("bob", 0.5), steps=1)
+    np.testing.assert_allclose(batch[1].mel, made.convert(TARGET, "ada", blend=("bob", 0.5), steps=1).mel, atol=1e-4)
+    assert len(Synthesizer.from_pretrained(tmp_path / "model", device="cpu").synthesize("Me lo.", steps=1).wav) > 0
+
+
+def test_a_model_that_speaks_text_only_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="speaks text only, it cannot hear recordings"):
+        VoiceConverter.from_pretrained(make_model_folder(tmp_path / "model"), device="cpu")
+
+
+def test_a_network_with_features_of_another_size_is_refused(converter, monkeypatch):
+    encoder = types.SimpleNamespace(info=types.SimpleNamespace(dim=768))
+    monkeypatch.setattr("tts.inference.converter.SslContent", lambda *_: encoder)
+    with pytest.raises(ModelError, match="my net: 768 features a frame, the model was trained with 8"):
+        load_content(converter.loaded, torch.device("cpu"), "my net")

@@ -2,9 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tts.apps.cli._synthesis import add_sampling_arguments, sampling_options
+
+if TYPE_CHECKING:
+    from tts.inference.converter import VoiceConverter
 
 
 def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +21,7 @@ def add_conversion_arguments(parser: argparse.ArgumentParser) -> None:
         help="transpose (to the mean and deviation of the voice of --source-style), keep (in Hz), or semitones to move F0 by",
     )
     parser.add_argument("--blend", nargs=2, metavar=("VOICE", "WEIGHT"), help="a second target and its weight, 0 to 1")
+    parser.add_argument("--content", default="", metavar="DIR", help="self-supervised network, for a model that hears with one")
     add_sampling_arguments(parser)
 
 
@@ -27,6 +31,13 @@ def conversion_options(args: argparse.Namespace) -> dict[str, Any]:
     if args.blend is not None:
         options["blend"] = (args.blend[0], _number("--blend", args.blend[1]))
     return options | sampling_options(args)
+
+
+def load_converter(args: argparse.Namespace) -> "VoiceConverter":
+    """The converter of `--model`."""
+    from tts.inference.converter import VoiceConverter
+
+    return VoiceConverter.from_pretrained(args.model, device=args.device, vocoder=args.vocoder, content=args.content)
 
 
 def voice_arguments(words: list[str] | None) -> str | list[Path] | None:

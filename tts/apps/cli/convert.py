@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from tts.apps.cli._conversion import add_conversion_arguments, conversion_options, voice_arguments
+from tts.apps.cli._conversion import add_conversion_arguments, conversion_options, load_converter, voice_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert; 1 if a recording could not be."""
     from tts.inference.convert_files import convert_files, find_jobs, report_failures
-    from tts.inference.converter import VoiceConverter
 
     jobs = find_jobs(args.source, args.out)
-    converter = VoiceConverter.from_pretrained(args.model, device=args.device, vocoder=args.vocoder)
+    converter = load_converter(args)
     options = conversion_options(args) | {"seed": args.seed, "chunk_seconds": args.chunk_seconds}
     failed = convert_files(converter, jobs, voice_arguments(args.target), overwrite=args.overwrite, **options)
     report_failures(failed, len(jobs))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tts.apps.cli._conversion import add_conversion_arguments, conversion_options
+from tts.apps.cli._conversion import add_conversion_arguments, conversion_options, load_converter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +24,9 @@ def run(args: argparse.Namespace) -> int:
     """Convert the set; 1 if a pair could not be."""
     from tts.data.pairs import read_pairs
     from tts.inference.convert_files import convert_set, report_failures
-    from tts.inference.converter import VoiceConverter
 
     pairs = read_pairs(args.pairs)
-    converter = VoiceConverter.from_pretrained(args.model, device=args.device, vocoder=args.vocoder)
+    converter = load_converter(args)
     failed = convert_set(converter, pairs, args.out, seed=args.seed, **conversion_options(args))
     report_failures(failed, len(pairs))
     return 1 if failed else 0
