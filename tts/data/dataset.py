@@ -122,7 +122,7 @@ class UtteranceDataset(Dataset[Item]):
         return Item(
             id=row.id,
             tokens=tokens,
-            durations=self._checked_durations(row.id, len(tokens), mel.shape[1]),
+            durations=self._durations(row, len(tokens), mel.shape[1]),
             mel=self._normalize(mel),
             pitch=torch.from_numpy(z),
             f0=f0,
@@ -156,16 +156,19 @@ class UtteranceDataset(Dataset[Item]):
         chosen = others[int(torch.randint(len(others) - 1, (), generator=generator))]
         return others[-1] if chosen == index else chosen
 
-    def _checked_durations(self, utterance_id: str, n_tokens: int, frames: int) -> Tensor | None:
+    def _durations(self, row: ManifestRow, n_tokens: int, frames: int) -> Tensor | None:
+        """Frames of every token; those of a phone that the table lacks go to the token before it, or the first."""
         if self.durations is None:
             return None
-        durations = self.durations[utterance_id].long()
-        if durations.shape != (n_tokens,) or int(durations.sum()) != frames:
+        durations = self.durations[row.id].long()
+        if durations.shape != (len(row.phones),) or int(durations.sum()) != frames:
             raise DataError(
-                f"{self.folder / DURATIONS}: {utterance_id} has {durations.numel()} durations of {int(durations.sum())} frames "
-                f"in all, its features {n_tokens} tokens and {frames} frames. Run the alignment stage again."
+                f"{self.folder / DURATIONS}: {row.id} has {durations.numel()} durations of {int(durations.sum())} frames "
+                f"in all, its features {len(row.phones)} phones and {frames} frames. Run the alignment stage again."
             )
-        return durations
+        known = torch.tensor([self.tokens.find(phone) is not None for phone in row.phones], dtype=torch.int64)
+        owner = (known.cumsum(0) - 1).clamp(min=0)
+        return torch.zeros(n_tokens, dtype=torch.int64).index_add_(0, owner, durations)
 
 
 def read_durations(folder: Path) -> dict[str, Tensor] | None:

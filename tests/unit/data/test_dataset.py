@@ -12,6 +12,7 @@ from tts.data.feature_file import features_path, read_features
 from tts.data.manifest import MANIFEST, read_manifest, write_manifest
 from tts.data.statistics import Statistics
 from tts.errors import DataError, SpeakerError
+from tts.text.tokens import Tokens
 
 
 @pytest.fixture
@@ -149,3 +150,22 @@ def test_missing_features_unknown_speakers_and_an_empty_manifest_are_named(datas
     write_manifest(folder / MANIFEST, [])
     with pytest.raises(DataError, match="lists no utterance"):
         reopen(dataset, folder)
+
+
+def test_the_frames_of_a_phone_that_the_table_lacks_go_to_the_token_before_it(dataset):
+    plain = dataset[0]
+    phones = list(dataset.rows[0].phones)
+    lacking = next(phone for phone in phones[2:] if phone.isalpha())
+    table = Tokens([symbol for symbol in dataset.tokens.symbols if symbol != lacking])
+    item = UtteranceDataset(dataset.folder, table, dataset.statistics)[0]
+    expected, kept = [], 0
+    for phone, frames in zip(phones, plain.durations.tolist(), strict=True):
+        if phone == lacking:
+            expected[-1] += frames
+        else:
+            expected.append(frames)
+            kept += 1
+    assert kept < len(phones)
+    assert item.durations.tolist() == expected
+    assert len(item.tokens) == kept
+    assert item.durations.sum() == item.mel.shape[1]
