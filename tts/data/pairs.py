@@ -1,5 +1,6 @@
 """Conversion pairs: whose words, in whose voice (`pairs.tsv`); and drawing them, balanced, from a corpus."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from tts.data.manifest import Utterance
 from tts.errors import DataError
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 _COLUMNS = "name, source wave, target wave or speaker's name"
 
@@ -95,7 +98,7 @@ def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
 
 
 def make_pairs(utterances: Sequence[Utterance], n: int, seed: int = 0) -> list[Pair]:
-    """Draw `n` different pairs of a source utterance and an utterance of another speaker.
+    """Draw `n` different pairs of a source utterance and an utterance of another speaker, or with a warning all there are.
 
     Every ordered pair of speakers comes equally often, give or take one, as long as it has pairs left; within it the source
     utterances take turns. The target says another sentence than the source as long as there is such a pair. Sentences are
@@ -111,7 +114,7 @@ def make_pairs(utterances: Sequence[Utterance], n: int, seed: int = 0) -> list[P
 
     Raises:
         ValueError: if `n` is not positive.
-        DataError: if there are fewer than two speakers, or fewer than `n` pairs to be had.
+        DataError: if there are fewer than two speakers.
     """
     if n < 1:
         raise ValueError(f"need n >= 1 pairs, found {n}.")
@@ -125,8 +128,12 @@ def make_pairs(utterances: Sequence[Utterance], n: int, seed: int = 0) -> list[P
     queues = [_draw(by_speaker[ways[w][0]], by_speaker[ways[w][1]], (seed, len(ways), w)) for w in order]
     drawn = list(islice(_in_turn(queues), n))
     if len(drawn) < n:
-        raise DataError(
-            f"{len(utterances)} utterances of {len(by_speaker)} speakers give {len(drawn)} pairs, {n} are asked for."
+        logger.warning(
+            "%d utterances of %d speakers give %d pairs, not %d: all are taken.",
+            len(utterances),
+            len(by_speaker),
+            len(drawn),
+            n,
         )
     return [
         Pair(f"{number:04d}_{source.speaker}_{target.speaker}", source.audio, str(target.audio.absolute()))

@@ -122,6 +122,7 @@ def test_features_without_content_are_refused(tmp_path):
         train(run_config(), tmp_path / "features", tmp_path / "run")
 
 
-def test_the_preset_of_conversion_needs_no_sizes():
-    config = load_train_config("mini_vc")
+@pytest.mark.parametrize("name", ["mini_vc", "small_vc", "base_vc"])
+def test_a_preset_of_conversion_needs_no_sizes(name):
+    config = load_train_config(name)
     assert (config.model.content.kind, config.model.content.dim, config.prior_mixup) == (ContentKind.ppg, 0, 0.5)

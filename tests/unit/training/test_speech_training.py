@@ -317,5 +317,5 @@ def test_wrong_overrides_are_refused(override, message):
 
 
 def test_an_unknown_preset_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="base, mini, mini_vc, small"):
+    with pytest.raises(ConfigError, match="base, base_vc, mini, mini_vc, small, small_vc"):
         load_train_config("huge")

@@ -14,7 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exp", type=Path, required=True, metavar="DIR", help="experiment folder: checkpoints, TensorBoard, images"
     )
-    parser.add_argument("--config", default="mini", help="a preset of conf/ (mini, mini_vc, small, base) or a YAML file")
+    parser.add_argument(
+        "--config", default="mini", help="preset of conf/ (mini, small, base; mini_vc … convert too) or a YAML file"
+    )
     parser.add_argument("--init", type=Path, metavar="MODEL", help="model folder to go on from, e.g. to teach it a new voice")
     parser.add_argument("--ngpu", type=int, default=0, metavar="N", help="CUDA devices; 0 trains on the CPU")
     parser.add_argument(
