@@ -150,11 +150,11 @@ def test_what_is_given_holds_against_the_recipes_own_default(vc_recipe):
 def test_pitch_as_codes_trains_their_vqvae_before_the_model(vc_recipe):
     recipe = vc_recipe()
     pitched = ["--pitch", "vq", "--pitch_args", "--steps 9", "--tag", "it's +ü 1"]
-    recipe.run(*pitched, "--stop_stage", "5", "--train_args", "steps=3")
+    recipe.run(*pitched, "--stop_stage", "5", "--train_args", "seed=3")
     pitch, train = recipe.calls()[-2:]
     assert pitch[0] == "train-pitch" and pitch[-2:] == ["--steps", "9"]
     config = load_train_config("mini", [word for word in train if "=" in word])
-    assert config.model.pitch is PitchKind.vq and config.steps == 3
+    assert config.model.pitch is PitchKind.vq and config.seed == 3
     assert config.f0_vqvae == value(pitch, "--out") == str(recipe.folder / "exp" / "arctic_it's +ü 1" / "f0_vqvae")
 
 
