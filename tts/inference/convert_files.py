@@ -1,6 +1,5 @@
-"""Converting files of any length: one, a folder or a list of them, or the pairs of an evaluation."""
+"""Converting files of any length: one, a folder or a list of them."""
 
-import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,27 +7,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 from tqdm import tqdm
 
-from tts.audio.io import WRITABLE_FORMATS
-from tts.config import to_dict
-from tts.data.files import atomic_path, read_lines, some, write_json
-from tts.data.pairs import Pair
+from tts.audio.io import WRITABLE_FORMATS, open_audio
+from tts.data.files import read_lines, some
 from tts.errors import AudioError, DataError, GlottisError
+from tts.inference.attributes import Voice
 from tts.inference.casting import SOURCE, TARGET
 from tts.inference.converter import VoiceConverter
-from tts.inference.decode import DECODE
-from tts.inference.results import PRIORS
 from tts.inference.wave_file import require_writable, write_blocks
 
 logger = logging.getLogger(__name__)
 
 READABLE = frozenset({*WRITABLE_FORMATS, ".aiff", ".aif", ".au", ".w64", ".caf", ".opus"})
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
+BATCHED_SECONDS = 30.0  # of what is not computed piece by piece in constant memory
+
+Job = tuple[Path, Path]
 
 
-def find_jobs(source: Path, out: Path) -> list[tuple[Path, Path]]:
+def find_jobs(source: Path, out: Path) -> list[Job]:
     """Every (recording, converted file) that a source stands for.
 
     Args:
@@ -81,73 +79,95 @@ def convert_file(converter: VoiceConverter, source: Path, out: Path, target: Any
 
 
 def convert_files(
-    converter: VoiceConverter, jobs: Sequence[tuple[Path, Path]], target: Any = None, *, overwrite: bool = False, **options: Any
+    converter: VoiceConverter,
+    jobs: Sequence[Job],
+    target: Any = None,
+    *,
+    overwrite: bool = False,
+    batch_size: int = 1,
+    seed: int = 0,
+    **options: Any,
 ) -> dict[Path, str]:
     """Convert many recordings; what went wrong with those that failed, which does not stop the others.
+
+    Args:
+        converter: converts.
+        jobs: (recording, converted file), from `find_jobs`.
+        target: see `VoiceConverter.convert`.
+        overwrite: whether outputs that are there may be replaced.
+        batch_size: recordings short enough for one piece that are computed at once; what comes out is the same.
+        seed: of every recording.
+        options: of `VoiceConverter.stream`.
 
     Raises:
         AudioError: if an output is there and `overwrite` is not asked for; nothing is converted then.
         GlottisError: what went wrong with the only recording.
         SpeakerError: if the target is no speaker and no file.
+        ValueError: if `batch_size` is below 1, or naming an option out of its range.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more, found {batch_size}.")
     there = [str(out) for _, out in jobs if out.exists()]
     if there and not overwrite:
         raise AudioError(f"{len(there)} of the outputs are there: {some(there)}. Give --overwrite or another place.")
-    options = _find_voices(converter, options)
+    options = find_voices(converter, options)
     voice = None if target is None else converter.voices.find(target)
     failed: dict[Path, str] = {}
-    for source, out in tqdm(jobs, desc="convert", unit="file", disable=None if len(jobs) > 1 else True):
-        try:
-            convert_file(converter, source, out, voice, **options)
-        except GlottisError as err:
-            if len(jobs) == 1:
-                raise
-            failed[source] = str(err)
+    with tqdm(total=len(jobs), desc="convert", unit="file", disable=None if len(jobs) > 1 else True) as bar:
+        for batch in _batches(jobs, batch_size):
+            if not _convert_at_once(converter, batch, voice, seed, options):
+                for source, out in batch:
+                    try:
+                        convert_file(converter, source, out, voice, seed=seed, **options)
+                    except GlottisError as err:
+                        if len(jobs) == 1:
+                            raise
+                        failed[source] = str(err)
+            bar.update(len(batch))
     return failed
 
 
-def convert_set(
-    converter: VoiceConverter, pairs: Sequence[Pair], out: Path, *, seed: int = 0, **options: Any
-) -> dict[str, str]:
-    """Write `<name>.wav`, `<name>.safetensors` (mel, f0, source_prior, filter_prior) and `decode.json` for every pair.
-
-    Args:
-        converter: converts.
-        pairs: whose words in whose voice.
-        out: folder, made if missing.
-        seed: of the first pair; the next ones count up.
-        options: of `VoiceConverter.convert`.
-
-    Returns:
-        what went wrong, by the names of the pairs that failed.
-
-    Raises:
-        DataError: if every pair failed.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    options = _find_voices(converter, options)
-    rows: list[dict[str, Any]] = []
-    failed: dict[str, str] = {}
-    for i, pair in enumerate(tqdm(pairs, desc="convert", unit="pair", disable=None)):
-        try:
-            audio = converter.convert(pair.source, pair.target, seed=seed + i, **options)
-        except GlottisError as err:
-            failed[pair.name] = str(err)
-            continue
-        audio.save(out / f"{pair.name}.wav")
-        with atomic_path(out / f"{pair.name}.safetensors") as temporary:
-            save_file({name: getattr(audio, name) for name in ("mel", *PRIORS, "f0")}, temporary)
-        row = {"id": pair.name, "source": str(pair.source), "target": pair.target}
-        rows.append(row | {"duration": audio.duration, "seconds": audio.seconds})
-    if not rows:
-        raise DataError(f"{out}: none of {len(pairs)} pairs could be converted. {next(iter(failed.values()), '')}")
-    sampling = {k: v for k, v in options.items() if k in to_dict(converter.loaded.sampling)}
-    settings = to_dict(dataclasses.replace(converter.loaded.sampling, **sampling)) | {"seed": seed}
-    write_json(out / DECODE, {"vocoder": converter.vocoder.name, "sampling": settings, "utterances": rows})
-    return failed
+def _batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
+    """The jobs, up to `size` together that are short; one that cannot be read or is not short is by itself."""
+    batch: list[Job] = []
+    for job in jobs:
+        if size > 1 and _is_short(job[0]):
+            batch.append(job)
+        else:
+            yield [job]
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
-def _find_voices(converter: VoiceConverter, options: dict[str, Any]) -> dict[str, Any]:
+def _is_short(path: Path) -> bool:
+    try:
+        with open_audio(path) as file:
+            return file.frames <= BATCHED_SECONDS * file.samplerate
+    except AudioError:
+        return False
+
+
+def _convert_at_once(
+    converter: VoiceConverter, batch: Sequence[Job], voice: Voice | None, seed: int, options: dict[str, Any]
+) -> bool:
+    """Whether a batch of more than one was converted; if one of it is at fault, none is."""
+    if len(batch) == 1:
+        return False
+    for _, out in batch:
+        require_writable(out)
+    try:
+        results = converter.convert_batch([source for source, _ in batch], voice, seeds=[seed] * len(batch), **options)
+    except GlottisError:
+        return False
+    for audio, (_, out) in zip(results, batch, strict=True):
+        write_blocks(out, [audio.wav], audio.sample_rate)
+    return True
+
+
+def find_voices(converter: VoiceConverter, options: dict[str, Any]) -> dict[str, Any]:
     """The options with the voices they name found once, not for every file."""
     found = dict(options)
     for name in ("source_style", "filter_style"):

@@ -142,14 +142,18 @@ class VoiceConverter(Engine):
         target: References | None = None,
         *,
         seeds: Sequence[int] | None = None,
+        chunk_seconds: float = CHUNK_SECONDS,
         **options: Any,
     ) -> list[Audio]:
-        """Several sources in one voice, short ones at once; each is what `convert` gives for it and its seed (0 by default)."""
+        """Several sources in one voice, short ones at once; each is what `convert` gives for it and its seed (0 by default).
+
+        See `convert` and `stream`; an error of one source is an error of all.
+        """
         seeds = list(seeds) if seeds is not None else [0] * len(sources)
         if not len(sources) or len(seeds) != len(sources):
             raise ValueError(f"need at least one source and as many seeds, found {len(sources)} and {len(seeds)}.")
-        swap, sampling = self._options(options | {"target": target})
-        plan = ChunkPlan.of_seconds(CHUNK_SECONDS, self.audio)
+        swap, sampling = self._options(options | {"target": None if target is None else self.voices.find(target)})
+        plan = ChunkPlan.of_seconds(chunk_seconds, self.audio)
         castings = [Casting.of(self._source(source), swap, self.voices) for source in sources]
         short = [i for i, casting in enumerate(castings) if len(plan.windows(casting.source.frames)) == 1]
         results: dict[int, Audio] = {}

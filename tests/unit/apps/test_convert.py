@@ -53,6 +53,20 @@ def test_a_folder_keeps_its_places_and_names_and_one_bad_file_is_counted(glottis
     assert "bad.wav is not audio" in caplog.text
 
 
+def test_a_batch_of_files_is_what_each_is_alone_and_one_bad_file_spoils_none(glottis, tmp_path, caplog):
+    for number, seconds in enumerate((0.5, 0.9, 0.7, 31.0)):
+        write(tmp_path / "in" / f"{number}.wav", make_tone(120 + 20 * number, min(seconds, 1.0)).repeat(max(1, int(seconds))))
+    soundfile.write(tmp_path / "in" / "nan.wav", np.full(8000, np.nan, np.float32), 16000, subtype="FLOAT")
+    words = ["convert", "--source", tmp_path / "in", "--target", "ada", "--seed", "3"]
+    assert glottis(*words, "--out", tmp_path / "single") == 1
+    assert glottis(*words, "--out", tmp_path / "batch", "--batch-size", "2") == 1
+    assert "1 of 5 could not be converted" in caplog.text
+    for number in range(4):
+        single, batch = (read(tmp_path / name / f"{number}.wav") for name in ("single", "batch"))
+        np.testing.assert_allclose(single, batch, atol=1e-3)
+    assert glottis(*words, "--out", tmp_path / "none", "--batch-size", "0") == 2
+
+
 def test_a_list_is_converted_into_a_folder_and_replaced_only_with_overwrite(glottis, tmp_path, capsys):
     paths = [write(tmp_path / "x" / "a.wav"), write(tmp_path / "y" / "b.wav")]
     (tmp_path / "list.txt").write_text("\ufeff" + "\r\n".join(map(str, paths)), encoding="utf-8")

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert the set; 1 if a pair could not be."""
     from tts.data.pairs import read_pairs
-    from tts.inference.convert_files import convert_set, report_failures
+    from tts.inference.convert_files import report_failures
+    from tts.inference.convert_set import convert_set
 
     pairs = read_pairs(args.pairs)
     converter = load_converter(args)
