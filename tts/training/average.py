@@ -8,6 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tts.config import from_dict
+from tts.data.dataset import UtteranceDataset
 from tts.data.feature_file import read_features
 from tts.data.files import read_json
 from tts.data.manifest import read_manifest
@@ -17,6 +18,7 @@ from tts.inference.model_folder import RECOGNIZER, LoadedModel, recognizer_of
 from tts.speech.model import SourceFilterModel
 from tts.speech.sampling import SamplingOptions
 from tts.text.tokens import Tokens
+from tts.training.calibrate import calibrate_temperature
 from tts.training.checkpoints import read_checkpoint
 from tts.training.config import TrainConfig
 from tts.training.run import CHECKPOINTS, CONFIG, RUN
@@ -25,7 +27,7 @@ EMA = "ema."
 
 
 def average_checkpoints(exp: Path, count: int) -> LoadedModel:
-    """The model of a run: the mean over its last `count` checkpoints of the moving averages, ready to be saved.
+    """The model of a run: the mean over its last `count` checkpoints of the moving averages, at its best temperature.
 
     Only checkpoints of the same phase as the last are averaged, so that weights before the denoisers' phase do not mix in.
 
@@ -48,14 +50,15 @@ def average_checkpoints(exp: Path, count: int) -> LoadedModel:
         )
     model = SourceFilterModel(config.model)
     model.load_state_dict(mean)
-    statistics = Statistics.load(exp / STATISTICS)
-    features = Path(read_json(exp / RUN)["features"])
+    tokens, statistics, run = Tokens.load(exp / TOKENS), Statistics.load(exp / STATISTICS), read_json(exp / RUN)
+    model.eval()
+    held_out = UtteranceDataset(Path(run["dev"]), tokens, statistics)
     return LoadedModel(
-        model=model.eval(),
-        tokens=Tokens.load(exp / TOKENS),
+        model=model,
+        tokens=tokens,
         statistics=statistics,
-        speakers=mean_styles(model, statistics, features),
-        sampling=SamplingOptions() if last else SamplingOptions(sampler="prior"),
+        speakers=mean_styles(model, statistics, Path(run["features"])),
+        sampling=calibrate_temperature(model, held_out) if last else SamplingOptions(sampler="prior"),
         recognizer=recognizer_of(config.model, exp / RECOGNIZER),
     )
 

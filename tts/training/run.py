@@ -67,7 +67,7 @@ def train(
     for data in (dataset, dev_set):
         if data.durations is None:
             raise DataError(f"{data.folder}: there is no {DURATIONS}. Run `glottis align` first.")
-    _describe_run(config, tokens, statistics, features, exp)
+    _describe_run(config, tokens, statistics, {"features": features, "dev": dev or features}, exp)
     trainer = make_trainer(config, exp, FigureCallback(dev_set, statistics, config))
     sampler = LengthBucketSampler(
         dataset.lengths,
@@ -165,12 +165,12 @@ def _require_same_data(tokens: Tokens, statistics: Statistics, features: Path, e
         )
 
 
-def _describe_run(config: TrainConfig, tokens: Tokens, statistics: Statistics, features: Path, exp: Path) -> None:
+def _describe_run(config: TrainConfig, tokens: Tokens, statistics: Statistics, folders: dict[str, Path], exp: Path) -> None:
     """Leave in `exp` what later stages need: configuration, tokens, statistics, where the features lie."""
     if _is_first_process():
         exp.mkdir(parents=True, exist_ok=True)
         write_json(exp / CONFIG, to_dict(config))
-        write_json(exp / RUN, {"features": str(features.resolve())})
+        write_json(exp / RUN, {name: str(folder.resolve()) for name, folder in folders.items()})
         tokens.save(exp / TOKENS)
         statistics.save(exp / STATISTICS)
 
