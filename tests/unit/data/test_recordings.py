@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from tts.audio.perturb import PerturbConfig
 
 from tts.audio.mel import MelExtractor
+from tts.audio.perturb import PerturbConfig
 from tts.config import AudioConfig
 from tts.data.feature_file import read_features
 from tts.data.features import FeatureSettings

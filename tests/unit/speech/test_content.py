@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from tts.audio.perturb import PerturbConfig
 
 from tts.apps.cli import main
+from tts.audio.perturb import PerturbConfig
 from tts.config import AUDIO_CONFIGS
 from tts.data.content_file import ContentKind, content_path, read_content, read_content_info
 from tts.data.dataset import UtteranceDataset

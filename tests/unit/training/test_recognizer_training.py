@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tts.audio.perturb import PerturbConfig
 
 from tts.apps.cli import train_recognizer as verb
+from tts.audio.perturb import PerturbConfig
 from tts.data.phone_frames import IGNORED, PhoneBatch, PhoneDataset
 from tts.errors import ConfigError, ModelError
 from tts.speech.recognizer import Recognition, load_recognizer
