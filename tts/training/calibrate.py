@@ -3,6 +3,7 @@
 import logging
 
 import torch
+from tqdm import tqdm
 
 from tts.data.dataset import UtteranceDataset, collate
 from tts.metrics.speech import spectral_detail
@@ -47,7 +48,7 @@ def calibrate_temperature(model: SourceFilterModel, dataset: UtteranceDataset) -
         return detail(sample_mel(model, priors, style, mask, SamplingOptions(temperature=temperature), noise)) / recorded
 
     low, high = LOWEST, HIGHEST
-    for _ in range(HALVINGS):
+    for _ in tqdm(range(HALVINGS), desc="temperature"):
         middle = (low + high) / 2
         low, high = (middle, high) if ratio(middle) < DETAIL else (low, middle)
     best = round((low + high) / 2, 2)
