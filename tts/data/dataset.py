@@ -206,6 +206,12 @@ def collate(items: list[Item]) -> Batch:
     )
 
 
+def spread_batch(dataset: UtteranceDataset, count: int) -> Batch:
+    """At most `count` utterances, evenly spread over a dataset: the same ones every time."""
+    spread = range(0, len(dataset), max(1, len(dataset) // count))
+    return collate([dataset[i] for i in spread[:count]])
+
+
 def _lengths(tensors: list[Tensor]) -> Tensor:
     return torch.tensor([tensor.shape[-1] for tensor in tensors], dtype=torch.int64)
 

@@ -5,7 +5,7 @@ import logging
 import torch
 from tqdm import tqdm
 
-from tts.data.dataset import UtteranceDataset, collate
+from tts.data.dataset import UtteranceDataset, spread_batch
 from tts.metrics.speech import spectral_detail
 from tts.nets.blocks import lengths_to_mask
 from tts.speech.model import SourceFilterModel
@@ -31,8 +31,7 @@ def calibrate_temperature(model: SourceFilterModel, dataset: UtteranceDataset) -
         model: in eval mode.
         dataset: held-out utterances; a few of them, spread over it, are sampled.
     """
-    spread = range(0, len(dataset), max(1, len(dataset) // N_UTTERANCES))
-    batch = collate([dataset[i] for i in list(spread)[:N_UTTERANCES]])
+    batch = spread_batch(dataset, N_UTTERANCES)
     mask = lengths_to_mask(batch.mel_lengths)
     style = model.style(batch.mel, mask)
     _, priors, _ = prior_losses(model, batch, style)

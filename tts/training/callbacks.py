@@ -6,7 +6,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from tts.data.dataset import Batch, UtteranceDataset, collate
+from tts.data.dataset import Batch, UtteranceDataset, spread_batch
 from tts.data.files import atomic_path
 from tts.data.statistics import Statistics
 from tts.nets.blocks import lengths_to_mask
@@ -24,8 +24,7 @@ class FigureCallback(L.Callback):
 
     def __init__(self, dataset: UtteranceDataset, statistics: Statistics, config: TrainConfig) -> None:
         self.statistics, self.config = statistics, config
-        spread = range(0, len(dataset), max(1, len(dataset) // N_FIXED))
-        self.batch = collate([dataset[i] for i in list(spread)[:N_FIXED]])
+        self.batch = spread_batch(dataset, N_FIXED)
 
     def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Batch, batch_index: int) -> None:
         """Draw when it is time."""
