@@ -48,17 +48,28 @@ class TextContent(nn.Module):
 class AudioContent(nn.Module):
     """Content C from a recording: the features of a content encoder, projected and refined as those of text are.
 
-    Source: DDDM-VC projects by one 1x1 convolution and ReLU; the refinement matches the text entrance.
+    Features that are no phone posteriors tell the voice by their mean and deviation over the recording, so both are taken out:
+
+        x <- (x - mean_t x) / sqrt(var_t x + 1e-4)
+
+    Source: DDDM-VC projects by one 1x1 convolution and ReLU, the refinement matches the text entrance; instance normalisation
+    as in Chou and Lee 2019, "One-shot voice conversion by separating speaker and content representations".
     """
 
-    def __init__(self, features: int, dim: int, dropout: float) -> None:
+    def __init__(self, features: int, n_phones: int, dim: int, dropout: float) -> None:
         super().__init__()
+        self.n_phones = n_phones
         self.enter = nn.Conv1d(features, dim, 1)
         self.refine = ContentRefinement(dim, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """features (B, D, T), mask (B, 1, T) -> C (B, dim, T)."""
-        return self.refine(self.enter(features * mask), mask)
+        """features (B, D, T), the first `n_phones` rows posteriors, mask (B, 1, T) -> C (B, dim, T)."""
+        phones, other = features[:, : self.n_phones], features[:, self.n_phones :]
+        frames = mask.sum(2, keepdim=True).clamp(min=1)
+        centred = (other - (other * mask).sum(2, keepdim=True) / frames) * mask
+        variance = centred.square().sum(2, keepdim=True) / frames
+        features = torch.cat((phones * mask, centred * (variance + 1e-4).rsqrt()), dim=1)
+        return self.refine(self.enter(features), mask)
 
 
 def expand_durations(durations: Tensor, frames: int) -> tuple[Tensor, Tensor]:

@@ -50,7 +50,7 @@ class SourceFilterModel(nn.Module):
         self.duration = DurationPredictor(config.style_dim, text)
         self.content = TextContent(text.channels, config.content_dim, text.dropout)
         if config.content.kind is not ContentKind.none:
-            self.audio_content = AudioContent(config.content.dim, config.content_dim, text.dropout)
+            self.audio_content = AudioContent(config.content.dim, config.content.n_phones, config.content_dim, text.dropout)
         self.pitch = PitchPredictor(config.content_dim, config.style_dim, text)
         self.source = SourcePrior(
             config.content_dim, config.audio, config.style_dim, config.prior, config.pitch, config.f0_vqvae
