@@ -95,7 +95,7 @@ def part_factors(config: TrainConfig, seconds: float, steps: int, precision: Pre
 
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == Precision.bf16):
         content = read()
-        denoiser = model.composite(foretell(content), style, mask)
+        denoiser = model.composite(foretell(content), mask)
         spent = {"text": fastest(read), "priors": fastest(lambda: foretell(content))}
         spent[f"denoisers, {steps} steps"] = steps * fastest(lambda: denoiser(u, t))
     vocoder = GriffinLim(config.model.audio)

@@ -226,12 +226,14 @@ judge() {
   local name=$1 part=$2
   shift 2
   run_stage 8 "$name" "$exp" evaluate-conversion --decoded "$@" --pairs "$exp/pairs/$part.tsv" --texts "$dump/data/$part" \
-    --audio "$audio" --out "$exp/$name" ${asr_words[@]+"${asr_words[@]}"}
+    --audio "$audio" --out "$exp/$name" ${probe[@]+"${probe[@]}"} ${asr_words[@]+"${asr_words[@]}"}
 }
 
-# Stage 8: speaker similarity, pitch and words of the conversions, and the spoken sentences beside the recordings.
+# Stage 8: speaker similarity, pitch and words of the conversions, how much of the speaker the content tells, and the spoken sentences beside the recordings.
 resources=(--command "$(printf '%q ' bash "$0" "$@")")
+probe=(--probe-model "$exp/averaged" --probe-features "$dump/features/train")
 judge evaluate_conversion eval "${converted[@]}"
+probe=()
 for part in ${unheard[@]+"${unheard[@]}"}; do
   judge "evaluate_$part" "$part" "$exp/convert/$part"
 done

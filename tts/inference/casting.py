@@ -104,9 +104,12 @@ def blend_hz(tracks: Sequence[Tensor], weight: float) -> Tensor:
 
 
 def blend_priors(priors: Sequence[Priors], weight: float) -> Priors:
-    """(1 - w) of the first cast's prior mels and embeddings and w of the second's; of one cast, its own."""
+    """(1 - w) of the first cast's prior mels, embeddings and styles and w of the second's; of one cast, its own."""
     if len(priors) == 1:
         return priors[0]
     a, b = priors
-    mels = {name: torch.lerp(a.mels[name], b.mels[name], weight) for name in a.mels}
-    return Priors(mels, {name: torch.lerp(a.embeddings[name], b.embeddings[name], weight) for name in a.embeddings})
+
+    def lerp(of_a: dict[str, Tensor], of_b: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: torch.lerp(of_a[name], of_b[name], weight) for name in of_a}
+
+    return Priors(lerp(a.mels, b.mels), lerp(a.embeddings, b.embeddings), lerp(a.styles, b.styles))

@@ -69,16 +69,14 @@ def _compute(
     content, phones = model.audio_content(features, mask), model.audio_phones(features)
     lines = [casting.lines(p, w.first) for casting, p, w in zip(castings, passages, windows, strict=True)]
     casts = list(zip(*lines, strict=True))  # the first cast of every item, the second of every item
-    priors, styles = [], []
+    priors = []
     for cast in casts:
         pitch, hz, source_style, filter_style = (t.to(engine.device) for t in _stack(cast))
         styled = {"source_style": source_style, "filter_style": filter_style, "phones": phones}
         priors.append(model.priors(content, pitch, hz, mask, **styled))
-        styles.append(filter_style)
     clock.lap("priors")
-    style = styles[0] if len(styles) == 1 else torch.lerp(*styles, weight)
     noise = FrameNoise(seeds, lengths, [w.first for w in windows])
-    mels = engine.natural_mels(blend_priors(priors, weight), style, mask, options, noise)
+    mels = engine.natural_mels(blend_priors(priors, weight), mask, options, noise)
     clock.lap("denoisers")
     hz = [blend_hz([line.hz for line in item], weight).to(engine.device) for item in lines]
     return [torch.cat([*(mels[name][i, :, :length] for name in _TRACKS), hz[i][None]]) for i, length in enumerate(lengths)]

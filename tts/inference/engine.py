@@ -26,21 +26,18 @@ class Engine:
         """Names of the speakers with a stored style."""
         return self.voices.names
 
-    def natural_mels(
-        self, priors: Priors, style: Tensor, mask: Tensor, options: SamplingOptions, noise: Noise
-    ) -> dict[str, Tensor]:
+    def natural_mels(self, priors: Priors, mask: Tensor, options: SamplingOptions, noise: Noise) -> dict[str, Tensor]:
         """`mel`, `source_prior`, `filter_prior`, each (B, n_mels, T) float32, natural log; both priors add up to a mel.
 
         An average prior counts to the filter's.
 
         Args:
             priors: from `model.priors`.
-            style: g that the denoisers see, (B, S).
             mask: (B, 1, T).
             options: of the reverse diffusion.
             noise: see `sample_mel`.
         """
-        mel = sample_mel(self.model, priors, style, mask, options, noise)
+        mel = sample_mel(self.model, priors, mask, options, noise)
         std, mean = self.loaded.statistics.mel_std, self.loaded.statistics.mel_mean
         return {
             "mel": mel.float() * std + mean,

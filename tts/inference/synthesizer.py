@@ -128,7 +128,7 @@ class Synthesizer(Engine):
         known = self.model.text_phones(tokens, durations, mask)
         priors = self.model.priors(content, pitch, f0, mask, **styled, phones=known)
         clock.lap("priors")
-        mels = self.natural_mels(priors, g_filter, mask, options, UtteranceNoise(seeds, lengths.tolist()))
+        mels = self.natural_mels(priors, mask, options, UtteranceNoise(seeds, lengths.tolist()))
         clock.lap("denoisers")
         results = []
         for i, length in enumerate(lengths.tolist()):

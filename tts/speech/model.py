@@ -22,10 +22,12 @@ class Priors:
 
     mels: attribute to (B, n_mels, T), normalised log-mel; their sum is the predicted mel.
     embeddings: attribute to (B, E, T): pitch P for `source`, content C for `filter` and `average`.
+    styles: attribute to g (B, S), the voice that its denoiser is to bring about.
     """
 
     mels: dict[str, Tensor]
     embeddings: dict[str, Tensor]
+    styles: dict[str, Tensor]
 
     @property
     def mean(self) -> Tensor:
@@ -106,11 +108,12 @@ class SourceFilterModel(nn.Module):
             pitch: z-scored log-F0, (B, T).
             f0: Hz, 0 = unvoiced, (B, T).
             mask: (B, 1, T).
-            source_style: g of the source decoder, (B, S).
-            filter_style: g of the filter decoder, (B, S).
+            source_style: g of the source decoder and denoiser, (B, S).
+            filter_style: g of the filter's, and of the average prior's denoiser, (B, S).
             phones: from `text_phones` or `audio_phones`; only the average prior needs them.
         """
         embeddings = {"source": self.source.embed(pitch, f0, mask), "filter": content}
+        styles = {"source": source_style, "filter": filter_style}
         mels = {
             "source": self.source.decode(embeddings["source"], source_style, mask),
             "filter": self.filter.decode(content, filter_style, mask),
@@ -118,10 +121,10 @@ class SourceFilterModel(nn.Module):
         if Attribute.average in self.config.attributes:
             if phones is None:
                 raise ValueError("this model has an average prior: give the phones of every frame.")
-            embeddings["average"], mels["average"] = content, self.average(phones, mask)
-        return Priors(mels, embeddings)
+            embeddings["average"], mels["average"], styles["average"] = content, self.average(phones, mask), filter_style
+        return Priors(mels, embeddings, styles)
 
-    def composite(self, priors: Priors, style: Tensor, mask: Tensor) -> Composite:
+    def composite(self, priors: Priors, mask: Tensor) -> Composite:
         """The denoiser eps_hat(U, t) = base + sum over attributes of its network at U + (1 - alpha) mu_k (design equation).
 
         With inputs `all` a network sees its state standardised, (U - alpha mu) / q, and every prior and its embedding;
@@ -133,12 +136,12 @@ class SourceFilterModel(nn.Module):
                     f"the {name} prior has {mel.shape[1]} mel bands, this model makes {self.config.audio.n_mels} "
                     f"({self.config.audio.sample_rate} Hz, hop {self.config.audio.hop_length}). Use priors of one model."
                 )
-        terms = [Term(self._network(a, priors, style, mask), mean=mel) for a, mel in priors.mels.items()]
+        terms = [Term(self._network(a, priors, mask), mean=mel) for a, mel in priors.mels.items()]
         preconditioned = self.config.denoiser.parametrization == ParametrizationKind.preconditioned
         return Composite(self.schedule, terms, self.parametrization, mean=priors.mean if preconditioned else None)
 
-    def _network(self, attribute: str, priors: Priors, style: Tensor, mask: Tensor):
-        denoiser, own, mean = self.denoisers[attribute], priors.mels[attribute], priors.mean
+    def _network(self, attribute: str, priors: Priors, mask: Tensor):
+        denoiser, own, style, mean = self.denoisers[attribute], priors.mels[attribute], priors.styles[attribute], priors.mean
         if self.config.denoiser.inputs == DenoiserInputs.own:
             return lambda x, t: denoiser(x * mask, t, [own], None, style, mask)
         schedule, std = self.schedule, self.residual_std

@@ -74,22 +74,19 @@ class UtteranceNoise:
         return noise.to(like)
 
 
-def sample_mel(
-    model: SourceFilterModel, priors: Priors, style: Tensor, mask: Tensor, options: SamplingOptions, noise: Noise
-) -> Tensor:
+def sample_mel(model: SourceFilterModel, priors: Priors, mask: Tensor, options: SamplingOptions, noise: Noise) -> Tensor:
     """A normalised log-mel (B, n_mels, T) drawn from the model given its priors.
 
     Args:
         model: in eval mode.
         priors: from `model.priors`.
-        style: g the denoisers see, (B, S).
         mask: (B, 1, T).
         options: sampler, steps, grid, temperature, start, anchor.
         noise: `UtteranceNoise`, or `FrameNoise` where pieces of a long utterance have to agree.
     """
     if options.sampler == PRIOR_ONLY:
         return priors.mean * mask
-    composite, schedule = model.composite(priors, style, mask), model.schedule
+    composite, schedule = model.composite(priors, mask), model.schedule
     times = time_grid(schedule, options.steps, options.grid, start=options.start)
     preconditioned = model.config.denoiser.parametrization == ParametrizationKind.preconditioned
     spread = model.residual_std if preconditioned else 0.0

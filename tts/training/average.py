@@ -51,6 +51,11 @@ def average_checkpoints(exp: Path, count: int) -> LoadedModel:
     model = SourceFilterModel(config.model)
     model.load_state_dict(mean)
     tokens, statistics, run = Tokens.load(exp / TOKENS), Statistics.load(exp / STATISTICS), read_json(exp / RUN)
+    if missing := {"features", "dev"} - run.keys():
+        raise ModelError(
+            f"{exp / RUN}: found no {' and no '.join(sorted(missing))}, an older version wrote it. Run `glottis train` on the "
+            "experiment again; a finished run only writes it anew."
+        )
     model.eval()
     held_out = UtteranceDataset(Path(run["dev"]), tokens, statistics)
     return LoadedModel(

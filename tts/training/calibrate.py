@@ -44,7 +44,7 @@ def calibrate_temperature(model: SourceFilterModel, dataset: UtteranceDataset) -
 
     def ratio(temperature: float) -> float:
         noise = UtteranceNoise(list(range(len(lengths))), lengths)
-        return detail(sample_mel(model, priors, style, mask, SamplingOptions(temperature=temperature), noise)) / recorded
+        return detail(sample_mel(model, priors, mask, SamplingOptions(temperature=temperature), noise)) / recorded
 
     low, high = LOWEST, HIGHEST
     for _ in tqdm(range(HALVINGS), desc="temperature"):

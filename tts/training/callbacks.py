@@ -46,7 +46,7 @@ class FigureCallback(L.Callback):
         in_priors = step <= self.config.prior_steps
         options = SamplingOptions(sampler="prior") if in_priors else SamplingOptions()
         noise = UtteranceNoise(list(range(len(mask))), batch.mel_lengths.tolist())
-        sample = sample_mel(model, priors, style, mask, options, noise)
+        sample = sample_mel(model, priors, mask, options, noise)
         board.add_scalar("dev/sample_l1", masked_l1(sample, batch.mel, mask), step)
         figure = utterance_figure(batch, priors, sample)
         with atomic_path(exp / "images" / f"step-{step:07d}.png") as temporary:

@@ -136,7 +136,7 @@ def mix_priors(
     draws = torch.rand(len(priors.mels) if apart else 1, batch, generator=generator) < probability
     switch = dict(zip(priors.mels, draws.expand(len(priors.mels), -1).to(style.device), strict=True))
     mixed = {name: torch.where(switch[name][:, None, None], other[name], mel) for name, mel in priors.mels.items()}
-    return Priors(mixed, priors.embeddings)
+    return Priors(mixed, priors.embeddings, priors.styles)
 
 
 def crop(
@@ -151,5 +151,5 @@ def crop(
     def cut(x: Tensor) -> Tensor:
         return x.gather(2, index.expand(-1, x.shape[1], -1))
 
-    cropped = Priors({k: cut(v) for k, v in priors.mels.items()}, {k: cut(v) for k, v in priors.embeddings.items()})
-    return cut(x0), cut(mask), cropped
+    mels, embeddings = ({k: cut(v) for k, v in part.items()} for part in (priors.mels, priors.embeddings))
+    return cut(x0), cut(mask), Priors(mels, embeddings, priors.styles)

@@ -59,19 +59,19 @@ class SpeechTask(L.LightningModule):
                 priors = mix_priors(model, priors, inputs, style, config.prior_mixup, generator, apart=config.mixup_apart)
             self._track_residual(batch, priors)
         if not self.in_prior_phase:
-            losses["diffusion"] = self._diffusion_loss(batch, priors, style, generator)
+            losses["diffusion"] = self._diffusion_loss(batch, priors, generator)
         for name, value in losses.items():
             self.log(f"loss/{name}", value, prog_bar=name in ("prior", "diffusion"))
         trained = {"diffusion": losses["diffusion"]} if frozen else losses
         return torch.stack([getattr(config.weights, name) * value for name, value in trained.items()]).sum()
 
-    def _diffusion_loss(self, batch: Batch, priors: Priors, style: Tensor, generator: torch.Generator) -> Tensor:
+    def _diffusion_loss(self, batch: Batch, priors: Priors, generator: torch.Generator) -> Tensor:
         x0, mask = batch.mel, lengths_to_mask(batch.mel_lengths, batch.mel.shape[-1])
         if self.config.segment_frames:
             x0, mask, priors = crop(x0, mask, priors, batch.mel_lengths, self.config.segment_frames, generator)
         t, _ = self.times.draw(len(x0), generator)
         noise = torch.randn(x0.shape, generator=generator).to(x0) * mask
-        composite = self.model.composite(priors, style, mask)
+        composite = self.model.composite(priors, mask)
         per_item = denoising_loss(composite, x0 * mask, t.to(x0), noise, mask=mask)
         self._learn_times(t, (1 - per_item.detach().float()).clamp(min=0))
         return per_item.mean()

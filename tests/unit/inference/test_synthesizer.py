@@ -206,6 +206,6 @@ def test_a_pickle_in_disguise_is_refused(copy):
 
 
 def test_priors_of_another_mel_are_refused_before_any_compute(tts):
-    priors = Priors({"source": torch.zeros(1, 40, 5), "filter": torch.zeros(1, 40, 5)}, {})
+    priors = Priors({"source": torch.zeros(1, 40, 5), "filter": torch.zeros(1, 40, 5)}, {}, {})
     with pytest.raises(ModelError, match="40 mel bands, this model makes 80"):
-        tts.model.composite(priors, torch.zeros(1, 16), torch.ones(1, 1, 5))
+        tts.model.composite(priors, torch.ones(1, 1, 5))

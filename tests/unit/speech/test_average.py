@@ -60,7 +60,7 @@ def test_a_third_attribute_is_one_more_term_of_the_composite():
         priors = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style, phones=phones)
         assert list(priors.mels) == ["source", "filter", "average"]
         torch.testing.assert_close(priors.mean, sum(priors.mels.values()))
-        composite = model.composite(priors, style, mask)
+        composite = model.composite(priors, mask)
         assert [term.mean is priors.mels[a.value] for term, a in zip(composite.terms, THREE, strict=True)] == [True] * 3
         assert composite(torch.randn(1, 80, 7), torch.tensor([0.5])).shape == (1, 80, 7)
     with pytest.raises(ValueError, match="give the phones"):

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from tts.errors import ModelError
 from tts.nets.blocks import lengths_to_mask
 from tts.speech.config import DenoiserInputs, DenoiserKind, ParametrizationKind
-from tts.speech.filter import expand_durations
-from tts.speech.model import SourceFilterModel, parameter_counts
+from tts.speech.filter import AudioContent, expand_durations
+from tts.speech.model import Priors, SourceFilterModel, parameter_counts
 from tts.speech.sampling import SMOOTH_WIDTH, SamplingOptions, UtteranceNoise, sample_mel, smooth
 from tts.speech.text_encoder import DurationPredictor
 from tts.testing import seeded, tiny_speech_config
@@ -40,7 +40,7 @@ def render(model, data, options, seeds, lengths):
     content, pitch, f0, style, mask = data
     with torch.inference_mode():
         priors = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style)
-        return sample_mel(model, priors, style, mask, options, UtteranceNoise(seeds, lengths))
+        return sample_mel(model, priors, mask, options, UtteranceNoise(seeds, lengths))
 
 
 @pytest.mark.parametrize("choices", CASES, ids=lambda c: "-".join(v.value for v in c.values()))
@@ -66,7 +66,7 @@ def test_forty_frames_of_padding_change_no_valid_frame(choices):
         with torch.inference_mode():
             priors = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style)
             g = model.style(u, mask)
-            eps = model.composite(priors, style, mask)(u, torch.tensor([0.2, 0.9])) * mask
+            eps = model.composite(priors, mask)(u, torch.tensor([0.2, 0.9])) * mask
         found.append((g, *(x[..., :21] for x in (*priors.mels.values(), eps))))
     for plain, padded in zip(*found, strict=True):
         torch.testing.assert_close(padded, plain, atol=1e-5, rtol=0)
@@ -80,6 +80,41 @@ def test_a_swap_changes_one_prior_only():
     swapped = model.priors(content, pitch, f0, mask, source_style=style, filter_style=other).mels
     assert torch.equal(plain["source"], swapped["source"])
     assert (plain["filter"] - swapped["filter"]).abs().max() > 1e-3
+
+
+def test_each_denoiser_is_told_the_voice_of_its_own_attribute():
+    model = tiny()
+    content, pitch, f0, style, mask = inputs([12])
+    u, t = torch.randn(1, 80, 12, generator=torch.Generator().manual_seed(2)), torch.full((1,), 0.5)
+
+    def outputs(**styles):
+        priors = model.priors(content, pitch, f0, mask, **styles)
+        alike = model.priors(content, pitch, f0, mask, source_style=style, filter_style=style)
+        terms = model.composite(Priors(alike.mels, alike.embeddings, priors.styles), mask).terms
+        return [term.network(u, t) for term in terms]
+
+    with torch.no_grad():
+        plain = outputs(source_style=style, filter_style=style)
+        source = outputs(source_style=style.flip(1), filter_style=style)
+        filter_ = outputs(source_style=style, filter_style=style.flip(1))
+    assert torch.equal(plain[1], source[1]) and torch.equal(plain[0], filter_[0])
+    assert not torch.equal(plain[0], source[0]) and not torch.equal(plain[1], filter_[1])
+
+
+def test_the_audio_entrance_is_deaf_to_level_and_range_of_what_are_no_phones():
+    entrance = seeded(lambda: AudioContent(9, 4, 16, 0.0)).eval()
+    generator, mask = torch.Generator().manual_seed(0), lengths_to_mask(torch.tensor([30, 20]))
+    features = torch.randn(2, 9, 30, generator=generator)
+    other = features.clone()
+    other[:, 4:] = 3 * features[:, 4:] + torch.linspace(-5, 5, 5)[:, None]
+    padded = torch.where(mask > 0, features, 100.0)
+    with torch.no_grad():
+        plain = entrance(features, mask)
+        torch.testing.assert_close(entrance(other, mask), plain, atol=1e-3, rtol=0)  # 1e-4 is added to a variance of 1
+        torch.testing.assert_close(entrance(padded, mask), plain)
+        torch.testing.assert_close(entrance(features[1:, :, :20], mask[1:, :, :20]), plain[1:, :, :20])
+        other[:, :4] *= 2
+        assert (entrance(other, mask) - plain).abs().max() > 0.05
 
 
 def test_the_source_prior_hears_no_content_and_the_filter_prior_no_pitch():

@@ -60,7 +60,7 @@ def test_an_utterance_shorter_than_the_segment_is_taken_whole_with_its_padding(f
     lengths = torch.tensor([10, 7, 3])
     mask = lengths_to_mask(lengths)
     x0 = (torch.arange(1.0, 31).view(3, 1, 10) * mask).expand(3, 80, 10)
-    priors = Priors({"source": 2 * x0, "filter": 3 * x0}, {"source": 4 * x0[:, :16], "filter": 5 * x0[:, :16]})
+    priors = Priors({"source": 2 * x0, "filter": 3 * x0}, {"source": 4 * x0[:, :16], "filter": 5 * x0[:, :16]}, {})
     starts = set()
     for seed in range(30):
         cut, cut_mask, cut_priors = crop(x0, mask, priors, lengths, frames, torch.Generator().manual_seed(seed))

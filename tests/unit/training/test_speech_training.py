@@ -1,6 +1,7 @@
 """Training of the source-filter model: exact resume, bad steps, learning rates, two processes."""
 
 import dataclasses
+import json
 import logging
 import math
 import shutil
@@ -159,6 +160,13 @@ def test_averaging_is_the_mean_of_the_moving_averages(features, tmp_path):
     expected = torch.stack([s[f"ema.{name}"] for s in states]).mean(0)
     torch.testing.assert_close(loaded.model.state_dict()[name], expected)
     assert set(loaded.speakers) == {"ada", "bob"}
+
+
+def test_a_run_that_names_no_development_set_is_refused_by_the_average(features, tmp_path):
+    train(tiny_config(steps=2, prior_steps=2), features, tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"features": str(features)}))
+    with pytest.raises(ModelError, match="found no dev, an older version wrote it"):
+        average_checkpoints(tmp_path, 1)
 
 
 def test_a_step_that_is_not_finite_is_skipped_and_too_many_end_the_run(features, tmp_path, monkeypatch):

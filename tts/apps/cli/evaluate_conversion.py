@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--texts", type=Path, nargs="+", default=[], metavar="DIR", help=texts)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets results.json, RESULTS.md, report.html")
     parser.add_argument("--audio", choices=sorted(AUDIO_CONFIGS), default="libri16k", help="mel contract of the converted sets")
+    probe = "model folder whose content is probed for the speaker, on the clips of --probe-features"
+    parser.add_argument("--probe-model", type=Path, metavar="DIR", help=probe)
+    parser.add_argument("--probe-features", type=Path, metavar="DIR", help="features folder with content for --probe-model")
     parser.add_argument("--ecapa", metavar="NAME", help="also ask ECAPA: a folder with its weights, or a name on the hub")
     add_hearing_arguments(parser)
 
@@ -31,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, write, print the table."""
     from tts.data.pairs import read_pairs
+    from tts.inference.model_folder import load_model_folder
+    from tts.metrics.content_leak import content_leak, describe_leak
     from tts.metrics.conversion import Judges, evaluate_conversion
     from tts.metrics.conversion_set import ConversionSet, read_recordings
     from tts.metrics.conversion_tables import conversion_columns
@@ -40,11 +45,16 @@ def run(args: argparse.Namespace) -> int:
     from tts.metrics.tables import markdown_table
     from tts.speech.vocoder import load_vocoder
 
+    if (args.probe_model is None) != (args.probe_features is None):
+        raise ValueError("--probe-model and --probe-features go together; give both or none.")
     audio = AUDIO_CONFIGS[args.audio]
     recordings = [utterance for path in args.texts for utterance in read_recordings(path)]
     data = ConversionSet(args.pairs, read_pairs(args.pairs), recordings, audio)
     names = {system.vocoder for system in read_decoded(args.decoded)}
     judges = Judges(find_ear(args), find_encoders(args.ecapa))
+    if args.probe_model is not None:
+        loaded = load_model_folder(args.probe_model)
+        judges.facts["leak probe"] = describe_leak(content_leak(loaded.model, args.probe_features))
     results = evaluate_conversion(
         args.decoded,
         data,
@@ -54,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         command=args.command or _this_command(args),
     )
     print(markdown_table(results["systems"], conversion_columns(list(judges.encoders))))
-    print(f"ASR: {results['asr'] or judges.recognizer}\nspeaker encoders: {judges.facts['speaker encoders']}")
+    for name, text in {"ASR": results["asr"] or judges.recognizer, **judges.facts}.items():
+        print(f"{name}: {text}")
     logger.info("%s and %s", args.out / BLOCK, args.out / REPORT)
     return 0
 
@@ -63,5 +74,6 @@ def _this_command(args: argparse.Namespace) -> str:
     words = ["glottis", "evaluate-conversion", "--decoded", *args.decoded, "--pairs", args.pairs]
     words += ["--texts", *args.texts] if args.texts else []
     words += ["--out", args.out, "--audio", args.audio]
+    words += ["--probe-model", args.probe_model, "--probe-features", args.probe_features] if args.probe_model else []
     words += ["--ecapa", args.ecapa] if args.ecapa else []
     return shlex.join(map(str, words + hearing_words(args)))
