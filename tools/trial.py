@@ -4,7 +4,8 @@
 
 Several models (say, of several parametrisations) are further rows. `table.md` grows as settings end; the same call goes on
 where it was stopped, and does nothing anew that is done: a setting is decoded again only when the weights, the sentences or
-the vocoder changed, and measured again only when it was decoded again or another ASR hears it.
+the vocoder changed, and measured again only when it was decoded again or another ASR hears it. A setting whose waves are not
+finite is a row that says so.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from tts.data.files import read_json, write_json, write_text
 from tts.data.kaldi_dir import read_kaldi_dir
 from tts.data.manifest import Utterance
 from tts.diffusion import SAMPLERS
-from tts.errors import DataError, GlottisError
+from tts.errors import AudioError, DataError, GlottisError
 from tts.inference.decode import decode_set
 from tts.inference.model_folder import CONFIG, WEIGHTS
 from tts.inference.synthesizer import Synthesizer
@@ -95,8 +96,13 @@ class Trial:
             kind = read_json(model / CONFIG)["model"]["denoiser"]["parametrization"]
             weights = hashlib.sha256((model / WEIGHTS).read_bytes()).hexdigest()
             for options in settings(self.args):
-                scored = self._row(model, weights, self.args.out / name.replace("/", "_") / label(options), options)
-                rows.insert(len(rows) - 2, scored | {"name": f"{name} ({kind}): {label(options)}"})
+                title = f"{name} ({kind}): {label(options)}"
+                try:
+                    scored = self._row(model, weights, self.args.out / name.replace("/", "_") / label(options), options)
+                except AudioError as err:
+                    print(f"trial.py: {title}: {err}", file=sys.stderr)
+                    scored, title = {"summary": {}, "vocoder": self.args.vocoder}, f"{title}: refused, its wave is not finite"
+                rows.insert(len(rows) - 2, scored | {"name": title})
                 self._write(rows)
             self.synthesizer.cache_clear()
 

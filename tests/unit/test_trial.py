@@ -5,6 +5,7 @@ import pytest
 
 from tts.data.corpora import read_corpus
 from tts.data.kaldi_dir import write_kaldi_dir
+from tts.errors import AudioError
 from tts.testing import make_features, make_model_folder
 
 TRIAL = Path(__file__).parents[2] / "tools" / "trial.py"
@@ -47,6 +48,23 @@ def test_every_setting_of_every_model_is_a_row_and_is_not_made_twice(trial, word
     assert [line for line in again.splitlines() if line.startswith("|")] == [
         line for line in first.splitlines() if line.startswith("|")
     ]
+
+
+def test_a_setting_whose_wave_is_not_finite_is_a_row_that_says_so(trial, words, tmp_path, capsys, monkeypatch):
+    plain = trial.decode_set
+
+    def blow_up(*args, sampler, **options):
+        if sampler == "ddim":
+            raise AudioError("wave: sample 3 is nan")
+        plain(*args, sampler=sampler, **options)
+
+    monkeypatch.setattr(trial, "decode_set", blow_up)
+    assert trial.main([*words, "--out", str(tmp_path)]) == 0
+    lines = [line.split("|")[1:4] for line in capsys.readouterr().out.splitlines() if "steps" in line and line.startswith("|")]
+    refused = [
+        [cell.strip() for cell in cells[1:]] for cells in lines if cells[0].strip().endswith("refused, its wave is not finite")
+    ]
+    assert len(lines) == 4 and refused == [["–", "–"]] * 2
 
 
 def test_features_of_another_set_are_refused(trial, words, tmp_path, capsys):
