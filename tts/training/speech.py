@@ -55,9 +55,9 @@ class SpeechTask(L.LightningModule):
             style = style_of(model, batch, config.reference_probability, generator)
             heard = torch.rand(len(batch.ids), generator=generator).to(style.device) < config.audio_probability
             losses, priors, inputs = prior_losses(model, batch, style, heard)
+            self._track_residual(batch, priors)
             if not self.in_prior_phase:
                 priors = mix_priors(model, priors, inputs, style, config.prior_mixup, generator, apart=config.mixup_apart)
-            self._track_residual(batch, priors)
         if not self.in_prior_phase:
             losses["diffusion"] = self._diffusion_loss(batch, priors, generator)
         for name, value in losses.items():
@@ -86,6 +86,7 @@ class SpeechTask(L.LightningModule):
 
     @torch.no_grad()
     def _track_residual(self, batch: Batch, priors: Priors) -> None:
+        """Learn s, the spread around the priors of the true voice: it is what sampling starts from, mixed up or not."""
         mask = lengths_to_mask(batch.mel_lengths, batch.mel.shape[-1])
         square = ((batch.mel - priors.mean).float() * mask).square().sum((0, 2)) / mask.sum()
         square = self.trainer.strategy.reduce(square, reduce_op="mean")

@@ -146,6 +146,17 @@ def test_the_phases_train_what_they_say(features, tmp_path):
     assert not moved(priors, states[2], states[3]) and moved(denoisers, states[2], states[3])  # steps 6 to 8
 
 
+def test_prior_mixup_changes_what_the_denoisers_learn_and_not_the_spread_that_sampling_starts_from(features, tmp_path):
+    states = []
+    for probability in (0.0, 1.0):
+        exp = tmp_path / str(probability)
+        train(tiny_config(prior_mixup=probability), features, exp)
+        states.append(checkpoint_of(exp)["state_dict"])
+    plain, mixed = states
+    assert torch.equal(plain["model.residual_std"], mixed["model.residual_std"])
+    assert any(not torch.equal(plain[n], mixed[n]) for n in plain if n.startswith("model.denoisers"))
+
+
 def test_the_last_step_is_kept_wherever_it_falls(features, tmp_path):
     last = train(tiny_config(steps=3, prior_steps=3), features, tmp_path)
     assert torch.load(last, weights_only=True)["global_step"] == 3
