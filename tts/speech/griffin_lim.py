@@ -84,7 +84,7 @@ class GriffinLim(nn.Module):
             previous = projected
         return self._istft(spectrum)
 
-    def magnitude(self, mel: Tensor, n_updates: int = 10) -> Tensor:
+    def magnitude(self, mel: Tensor, n_updates: int = 50) -> Tensor:
         """Non-negative linear magnitudes (B, n_fft / 2 + 1, T) whose mel is nearest to `mel`.
 
         Multiplicative updates from the clamped pseudo-inverse lower the Kullback-Leibler divergence of m = e^mel from F S:

@@ -8,6 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tts.config import from_dict
+from tts.data.content_file import ContentKind
 from tts.data.dataset import UtteranceDataset
 from tts.data.feature_file import read_features
 from tts.data.files import read_json
@@ -57,7 +58,8 @@ def average_checkpoints(exp: Path, count: int) -> LoadedModel:
             "experiment again; a finished run only writes it anew."
         )
     model.eval()
-    held_out = UtteranceDataset(Path(run["dev"]), tokens, statistics)
+    hears = config.model.content.kind is not ContentKind.none
+    held_out = UtteranceDataset(Path(run["dev"]), tokens, statistics, content=hears)
     return LoadedModel(
         model=model,
         tokens=tokens,

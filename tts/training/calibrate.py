@@ -25,7 +25,8 @@ def calibrate_temperature(model: SourceFilterModel, dataset: UtteranceDataset) -
     """The shipped sampling options, at the temperature whose samples come nearest DETAIL of the recordings' detail.
 
     A denoiser that has learnt little leaves more of its noise in the sample and wants a lower temperature than a good one.
-    Detail grows with temperature, so its range is halved. Durations, pitch and style are the recordings'.
+    Detail grows with temperature, so its range is halved. Durations, pitch and style are the recordings', and so is the content
+    where the dataset reads it: a model that converts is set for conversion.
 
     Args:
         model: in eval mode.
@@ -34,7 +35,8 @@ def calibrate_temperature(model: SourceFilterModel, dataset: UtteranceDataset) -
     batch = spread_batch(dataset, N_UTTERANCES)
     mask = lengths_to_mask(batch.mel_lengths)
     style = model.style(batch.mel, mask)
-    _, priors, _ = prior_losses(model, batch, style)
+    heard = None if batch.content is None else torch.ones(len(style), dtype=torch.bool)
+    _, priors, _ = prior_losses(model, batch, style, heard)
     lengths = batch.mel_lengths.tolist()
 
     def detail(mel: torch.Tensor) -> float:
