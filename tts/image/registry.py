@@ -1,0 +1,45 @@
+"""The one list of image methods: kind to configuration and model."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tts.config import from_dict
+from tts.errors import ConfigError
+from tts.image.config import Kind, ModelConfig
+from tts.image.model import RepresentationModel
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a kind is built of; the model takes its configuration alone."""
+
+    config: type[ModelConfig]
+    model: type[RepresentationModel]
+
+
+MODELS: dict[Kind, Method] = {}
+
+
+def config_from_dict(values: Any, where: str = "model") -> ModelConfig:
+    """The configuration of the method that `values["kind"]` names, from plain values.
+
+    Raises:
+        ConfigError: if the kind is missing or unknown, or a key does not fit the method.
+    """
+    kind = values.get("kind") if isinstance(values, dict) else None
+    known = {kind.value: method for kind, method in MODELS.items()}
+    if kind not in known:
+        raise ConfigError(f"{where}.kind: found {kind!r}, expected one of {', '.join(known)}.")
+    return from_dict(known[kind].config, values, where)
+
+
+def build_model(config: ModelConfig) -> RepresentationModel:
+    """The untrained model of a configuration.
+
+    Raises:
+        ConfigError: if the configuration is not that of its kind.
+    """
+    method = MODELS.get(config.kind)
+    if method is None or type(config) is not method.config:
+        raise ConfigError(f"model.kind: {config.kind.value} is not configured by {type(config).__name__}.")
+    return method.model(config)
