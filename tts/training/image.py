@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tts.errors import ModelError
-from tts.image.model import RepresentationModel
+from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.training.image_config import ImageOptimizer, ImageTrainConfig
 
 
@@ -33,6 +33,7 @@ class ImageTask(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor | None], batch_index: int) -> None:
         """One step of every phase on images (B, C, H, W) in [-1, 1] and labels (B, K) or None."""
         x, labels = batch
+        self.model.progress.fill_(min(self.batches / self.config.steps, 1.0))
         seed = hash((self.config.seed, self.batches)) & 0x7FFFFFFF
         torch.manual_seed(seed)  # noqa: TID251  dropout knows no generator
         generator = torch.Generator().manual_seed(seed)
@@ -108,12 +109,13 @@ class ImageTask(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The time sampler's statistics, the batches seen, left-out ones too, and the bad-step count belong to the run."""
         checkpoint["batches"], checkpoint["bad_steps"] = self.batches, self.bad_steps
-        checkpoint["times"] = times_state(self.model)
+        if isinstance(self.model, DiffusionModelBase):
+            checkpoint["times"] = self.model.times.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """See on_save_checkpoint."""
         self.batches, self.bad_steps = checkpoint["batches"], checkpoint["bad_steps"]
-        if checkpoint["times"] is not None:
+        if isinstance(self.model, DiffusionModelBase):
             self.model.times.load_state_dict(checkpoint["times"])
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from tts.config import check_ranges, from_dict
 from tts.device import Precision
 from tts.errors import ConfigError
-from tts.image.registry import METHODS, model_config
+from tts.image.config import ModelConfig
+from tts.image.registry import MODELS, config_from_dict
 from tts.training.compose import compose_preset, preset_folder, schema_of
 
 FOLDER = "image"  # of conf/
@@ -72,12 +73,7 @@ class ImageSettings:
 class ImageTrainConfig(ImageSettings):
     """One training run; `model` is the configuration of a method of `tts.image.registry`."""
 
-    model: Any
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not isinstance(self.model, tuple(method.config for method in METHODS.values())):
-            raise ConfigError(f"train.model: found {type(self.model).__name__}, expected one of {', '.join(METHODS)}.")
+    model: ModelConfig
 
 
 def image_train_config(values: Any, where: str = "config") -> ImageTrainConfig:
@@ -89,7 +85,7 @@ def image_train_config(values: Any, where: str = "config") -> ImageTrainConfig:
     if not isinstance(values, dict) or "model" not in values:
         raise ConfigError(f"{where}: expected a table of keys, among them model.")
     settings = from_dict(ImageSettings, {key: value for key, value in values.items() if key != "model"}, where=where)
-    return ImageTrainConfig(**vars(settings), model=model_config(values["model"], f"{where}.model"))
+    return ImageTrainConfig(**vars(settings), model=config_from_dict(values["model"], f"{where}.model"))
 
 
 def load_image_config(name: str, overrides: list[str] | None = None) -> ImageTrainConfig:
@@ -101,8 +97,8 @@ def load_image_config(name: str, overrides: list[str] | None = None) -> ImageTra
         ConfigError: for an unknown preset, key or type, or a value out of range.
     """
     schemas = {}
-    for kind, method in METHODS.items():
+    for kind, method in MODELS.items():
         schema = schema_of(ImageSettings)
         schema.model = schema_of(method.config)
-        schemas[f"{kind}_schema"] = schema
+        schemas[f"{kind.value}_schema"] = schema
     return image_train_config(compose_preset(name, overrides or [], Path(preset_folder(), FOLDER), schemas), where=name)

@@ -1,0 +1,258 @@
+"""A trained image model in use: encode, decode, invert, swap, traverse, interpolate, edit, sample."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from tts.device import resolve_device
+from tts.errors import ModelError
+from tts.image.datasets import to_model, to_uint8
+from tts.image.model import DiffusionModelBase
+from tts.inference.image_codes import CodeStatistics
+from tts.inference.image_diffusion import ImageSampling, forward, reverse, slerp
+from tts.inference.image_folder import LoadedImageModel, load_image_folder
+
+Images = NDArray[np.uint8]  # (n, C, H, W)
+Codes = NDArray[np.float32]  # (n, N, d): N units of d numbers each
+Noise = NDArray[np.float32]  # the state at t = 1, (n, …)
+
+
+class ImageModel:
+    """An image model on a device. Images are uint8 (n, C, H, W), codes float32 (n, N, d).
+
+    Sampling options (`sampler`, `steps`, `grid`, `code_from`, `code_to`) are those of `ImageSampling`; a VAE has none, nor
+    noise. The same seed gives the same images.
+    """
+
+    def __init__(self, loaded: LoadedImageModel, device: torch.device, batch_size: int = 64) -> None:
+        self.loaded, self.device, self.batch_size = loaded, device, batch_size
+        self.model = loaded.model.to(device)
+        self.config = loaded.model.config
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str = "auto") -> "ImageModel":
+        """The model in a folder, or in an experiment's `model/`.
+
+        Raises:
+            ModelError: if the folder is not a whole model folder.
+            ConfigError: if the device is not there.
+        """
+        return cls(load_image_folder(Path(folder)), resolve_device(device))
+
+    @property
+    def codes(self) -> CodeStatistics:
+        """What the codes of the training data are like.
+
+        Raises:
+            ModelError: if this model has no codes.
+        """
+        if self.loaded.codes is None:
+            raise ModelError(f"a model of kind {self.config.kind.value} has no codes. Give another model.")
+        return self.loaded.codes
+
+    def encode(self, images: Images) -> Codes:
+        """The code of each image, (n, N, d).
+
+        Raises:
+            ModelError: if the model has no codes, or takes images of another shape.
+        """
+        self.codes  # noqa: B018  says that there are none
+        return self._batches(lambda x: self.model.encode(x), self._tensor(images))
+
+    def decode(self, codes: ArrayLike, noise: ArrayLike | None = None, *, seed: int = 0, **options: Any) -> Images:
+        """An image for each code, uint8 (n, C, H, W).
+
+        Args:
+            codes: (n, N, d).
+            noise: x_T, from `invert`; None draws that of image i from (seed, i).
+            seed: of the noise.
+            options: fields of `ImageSampling`.
+
+        Raises:
+            ValueError: if an option is out of range, or codes and noise do not fit the model or each other.
+        """
+        z = torch.from_numpy(np.asarray(codes, dtype=np.float32))
+        expected = (self.config.n_units, self.config.unit_dim)
+        if z.shape[1:] != expected:
+            raise ValueError(f"codes must be (n, {expected[0]}, {expected[1]}), found {tuple(z.shape)}.")
+        return self._render(z, len(z), noise, seed, options)
+
+    def sample(self, n: int, *, seed: int = 0, codes: ArrayLike | None = None, **options: Any) -> Images:
+        """n new images: from the unconditional denoiser where there is one; else codes of the Gaussian of the data's codes.
+
+        Args:
+            n: how many.
+            seed: of codes and noise.
+            codes: (n, N, d) from elsewhere, such as a latent prior.
+            options: fields of `ImageSampling`.
+        """
+        if codes is not None:
+            return self.decode(codes, seed=seed, **options)
+        if self.loaded.codes is None:
+            return self._render(None, n, None, seed, options)
+        return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)
+
+    def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
+        """Codes (n, N, d) from the Gaussian of mean and deviation of the codes of the training data, units independent."""
+        draws = torch.randn(n, *self.codes.mean.shape, generator=torch.Generator().manual_seed(seed))
+        return self.codes.denormalize(draws).numpy()
+
+    def invert(self, images: Images, codes: ArrayLike | None = None, **options: Any) -> Noise:
+        """The noise x_T from which `decode` with the same codes and options leads back to the images (`ddim` alone does).
+
+        Args:
+            images: uint8 (n, C, H, W).
+            codes: (n, N, d); None encodes the images.
+            options: fields of `ImageSampling`.
+
+        Raises:
+            ModelError: for a VAE, which has no noise.
+        """
+        model, sampling = self._diffusion(), ImageSampling(**options)
+        x = self._tensor(images)
+        if self.loaded.codes is None:
+            return self._batches(lambda x: forward(model, None, model.state(x), sampling), x)
+        z = torch.from_numpy(np.asarray(self.encode(images) if codes is None else codes, dtype=np.float32))
+        return self._batches(lambda x, z: forward(model, z, model.state(x), sampling), x, z)
+
+    def reconstruct(self, images: Images, *, inverted: bool = False, seed: int = 0, **options: Any) -> Images:
+        """decode(encode(images)); with `inverted` from the images' own noise, so that what the code lacks comes from there."""
+        codes = self.encode(images)
+        return self.decode(codes, self.invert(images, codes, **options) if inverted else None, seed=seed, **options)
+
+    def swap(
+        self, a: Images, b: Images, units: Sequence[int], *, inverted: bool = False, seed: int = 0, **options: Any
+    ) -> Images:
+        """The images a, with the given units of their codes taken from the images b; with `inverted` on the noise of a.
+
+        Raises:
+            ValueError: if there is no such unit.
+        """
+        for unit in units:
+            self._check_unit(unit)
+        codes, others = self.encode(a), self.encode(b)
+        noise = self.invert(a, codes, **options) if inverted else None
+        codes[:, list(units)] = others[:, list(units)]
+        return self.decode(codes, noise, seed=seed, **options)
+
+    def traverse(
+        self, image: Images, unit: int, *, count: int = 7, inverted: bool = False, seed: int = 0, **options: Any
+    ) -> Images:
+        """One image (1, C, H, W) with a unit moved along its axis, from the 5 % to the 95 % quantile of the data: (count, C, H, W).
+
+        All are on the same noise: drawn, or with `inverted` the image's own.
+        """
+        self._check_unit(unit)
+        code = self.encode(image)
+        low, high = self.codes.low[unit].item(), self.codes.high[unit].item()
+        moved = self.codes.along(torch.from_numpy(code[0]), unit, np.linspace(low, high, count).tolist())
+        return self.decode(moved, self._one_noise(image, code, count, inverted, seed, options), **options)
+
+    def interpolate(
+        self, a: Images, b: Images, *, count: int = 7, inverted: bool = True, seed: int = 0, **options: Any
+    ) -> Images:
+        """From image a to image b (1, C, H, W each): codes on the line, inverted noise on the arc (slerp): (count, C, H, W)."""
+        za, zb = self.encode(a), self.encode(b)
+        weights = np.linspace(0, 1, count)
+        codes = np.concatenate([(1 - w) * za + w * zb for w in weights])
+        if not inverted or not isinstance(self.model, DiffusionModelBase):
+            return self.decode(codes, self._one_noise(a, za, count, False, seed, options), **options)
+        ends = [torch.from_numpy(self.invert(image, z, **options)) for image, z in ((a, za), (b, zb))]
+        noise = torch.cat([slerp(*ends, weight) for weight in weights.tolist()])
+        return self.decode(codes, noise.numpy(), **options)
+
+    def edit(
+        self,
+        images: Images,
+        direction: ArrayLike,
+        strengths: Sequence[float] = (-0.3, 0.0, 0.3),
+        *,
+        inverted: bool = True,
+        **options: Any,
+    ) -> Images:
+        """The images with their codes moved along a direction, on their own noise: (n · len(strengths), C, H, W), image by image.
+
+        z' = denormalise(normalise(z) + s sqrt(D) w / |w|),   D numbers in the code
+
+        Args:
+            images: uint8 (n, C, H, W).
+            direction: w (N, d) in normalised codes, from `fit_probe`.
+            strengths: s; beyond 0.3 images begin to break.
+            inverted: use the noise of each image; else noise of seed 0.
+            options: fields of `ImageSampling`.
+        """
+        w = torch.from_numpy(np.asarray(direction, dtype=np.float32))
+        codes = self.encode(images)
+        step = w.numel() ** 0.5 * w / w.norm()
+        normal = self.codes.normalize(torch.from_numpy(codes))
+        moved = torch.stack([self.codes.denormalize(normal + s * step) for s in strengths], dim=1).flatten(0, 1)
+        noise = None
+        if inverted and isinstance(self.model, DiffusionModelBase):
+            noise = np.repeat(self.invert(images, codes, **options), len(strengths), axis=0)
+        return self.decode(moved, noise, **options)
+
+    def _one_noise(
+        self, image: Images, code: Codes, count: int, inverted: bool, seed: int, options: dict[str, Any]
+    ) -> Noise | None:
+        """The same noise `count` times: of the image, or drawn; None for a VAE."""
+        if not isinstance(self.model, DiffusionModelBase):
+            return None
+        noise = self.invert(image, code, **options) if inverted else self._noise(1, seed).numpy()
+        return np.repeat(noise, count, axis=0)
+
+    def _render(self, z: Tensor | None, n: int, noise: ArrayLike | None, seed: int, options: dict[str, Any]) -> Images:
+        if not isinstance(self.model, DiffusionModelBase):
+            if noise is not None or options:
+                raise ValueError(f"a model of kind {self.config.kind.value} takes neither noise nor sampling options.")
+            return to_uint8(torch.from_numpy(self._batches(lambda z: self.model.decode(z), z)))  # type: ignore[operator]
+        model, sampling = self.model, ImageSampling(**options)
+        start = self._noise(n, seed) if noise is None else torch.from_numpy(np.asarray(noise, dtype=np.float32))
+        if start.shape != (n, *self._state_shape()):
+            raise ValueError(f"noise must be {(n, *self._state_shape())}, found {tuple(start.shape)}.")
+        generator = torch.Generator().manual_seed(seed)
+        if z is None:
+            images = self._batches(lambda u: model.pixels(reverse(model, None, u, sampling, generator)), start)
+        else:
+            images = self._batches(lambda u, z: model.pixels(reverse(model, z, u, sampling, generator)), start, z)
+        return to_uint8(torch.from_numpy(images))
+
+    def _noise(self, n: int, seed: int) -> Tensor:
+        """Standard normal noise; that of image i is a function of (seed, i)."""
+        seeds = np.random.SeedSequence(seed).generate_state(n, np.uint64)
+        draws = [torch.randn(self._state_shape(), generator=torch.Generator().manual_seed(int(s >> 1))) for s in seeds]
+        return torch.stack(draws)
+
+    def _state_shape(self) -> tuple[int, ...]:
+        return self._diffusion().state_shape
+
+    def _diffusion(self) -> DiffusionModelBase:
+        if not isinstance(self.model, DiffusionModelBase):
+            raise ModelError(f"a model of kind {self.config.kind.value} has no noise to invert. Give a diffusion model.")
+        return self.model
+
+    def _check_unit(self, unit: int) -> None:
+        if not 0 <= unit < self.config.n_units:
+            raise ValueError(f"unit must be 0 to {self.config.n_units - 1}, found {unit}.")
+
+    def _tensor(self, images: Images) -> Tensor:
+        shape = (self.config.channels, self.config.size, self.config.size)
+        if images.dtype != np.uint8 or images.shape[1:] != shape:
+            raise ModelError(
+                f"images are {images.dtype} {images.shape[1:]}, the model takes uint8 {shape} (channels, height, width). "
+                "Resize them, or give another model."
+            )
+        return to_model(images)
+
+    @torch.no_grad()
+    def _batches(self, function: Any, *inputs: Tensor) -> NDArray[np.float32]:
+        """function over batches of the inputs (n, …), in float32 on the CPU."""
+        parts = [
+            function(*(part.to(self.device) for part in parts)).float().cpu()
+            for parts in zip(*(tensor.split(self.batch_size) for tensor in inputs), strict=True)
+        ]
+        return torch.cat(parts).numpy()
