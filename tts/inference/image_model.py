@@ -52,8 +52,18 @@ class ImageModel:
             ModelError: if this model has no codes.
         """
         if self.loaded.codes is None:
-            raise ModelError(f"a model of kind {self.config.kind.value} has no codes. Give another model.")
+            raise ModelError(f"a model of kind {self.config.kind.value} has no statistics of codes. Give another model.")
         return self.loaded.codes
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether images have codes: all models but an unconditional one."""
+        return self.config.n_units > 0
+
+    @property
+    def is_diffusion(self) -> bool:
+        """Whether there is noise to start from, and sampling options; a VAE has neither."""
+        return isinstance(self.model, DiffusionModelBase)
 
     def encode(self, images: Images) -> Codes:
         """The code of each image, (n, N, d).
@@ -61,8 +71,13 @@ class ImageModel:
         Raises:
             ModelError: if the model has no codes, or takes images of another shape.
         """
-        self.codes  # noqa: B018  says that there are none
-        return self._batches(lambda x: self.model.encode(x), self._tensor(images))
+        if not self.has_codes:
+            raise ModelError(f"a model of kind {self.config.kind.value} has no codes. Give another model.")
+        return self._batches(self.model.encode, self._tensor(images))
+
+    def normalized(self, images: Images) -> Codes:
+        """Codes (n, N, d) of images, less the mean of the training data's and over their deviation."""
+        return self.codes.normalize(torch.from_numpy(self.encode(images))).numpy()
 
     def decode(self, codes: ArrayLike, noise: ArrayLike | None = None, *, seed: int = 0, **options: Any) -> Images:
         """An image for each code, uint8 (n, C, H, W).
@@ -93,7 +108,7 @@ class ImageModel:
         """
         if codes is not None:
             return self.decode(codes, seed=seed, **options)
-        if self.loaded.codes is None:
+        if not self.has_codes:
             return self._render(None, n, None, seed, options)
         return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)
 
@@ -115,7 +130,7 @@ class ImageModel:
         """
         model, sampling = self._diffusion(), ImageSampling(**options)
         x = self._tensor(images)
-        if self.loaded.codes is None:
+        if not self.has_codes:
             return self._batches(lambda x: forward(model, None, model.state(x), sampling), x)
         z = torch.from_numpy(np.asarray(self.encode(images) if codes is None else codes, dtype=np.float32))
         return self._batches(lambda x, z: forward(model, z, model.state(x), sampling), x, z)
@@ -160,7 +175,7 @@ class ImageModel:
         za, zb = self.encode(a), self.encode(b)
         weights = np.linspace(0, 1, count)
         codes = np.concatenate([(1 - w) * za + w * zb for w in weights])
-        if not inverted or not isinstance(self.model, DiffusionModelBase):
+        if not inverted or not self.is_diffusion:
             return self.decode(codes, self._one_noise(a, za, count, False, seed, options), **options)
         ends = [torch.from_numpy(self.invert(image, z, **options)) for image, z in ((a, za), (b, zb))]
         noise = torch.cat([slerp(*ends, weight) for weight in weights.tolist()])
@@ -192,7 +207,7 @@ class ImageModel:
         normal = self.codes.normalize(torch.from_numpy(codes))
         moved = torch.stack([self.codes.denormalize(normal + s * step) for s in strengths], dim=1).flatten(0, 1)
         noise = None
-        if inverted and isinstance(self.model, DiffusionModelBase):
+        if inverted and self.is_diffusion:
             noise = np.repeat(self.invert(images, codes, **options), len(strengths), axis=0)
         return self.decode(moved, noise, **options)
 
@@ -200,16 +215,16 @@ class ImageModel:
         self, image: Images, code: Codes, count: int, inverted: bool, seed: int, options: dict[str, Any]
     ) -> Noise | None:
         """The same noise `count` times: of the image, or drawn; None for a VAE."""
-        if not isinstance(self.model, DiffusionModelBase):
+        if not self.is_diffusion:
             return None
         noise = self.invert(image, code, **options) if inverted else self._noise(1, seed).numpy()
         return np.repeat(noise, count, axis=0)
 
     def _render(self, z: Tensor | None, n: int, noise: ArrayLike | None, seed: int, options: dict[str, Any]) -> Images:
-        if not isinstance(self.model, DiffusionModelBase):
+        if not self.is_diffusion:
             if noise is not None or options:
                 raise ValueError(f"a model of kind {self.config.kind.value} takes neither noise nor sampling options.")
-            return to_uint8(torch.from_numpy(self._batches(lambda z: self.model.decode(z), z)))  # type: ignore[operator]
+            return to_uint8(torch.from_numpy(self._batches(self.model.decode, z)))  # type: ignore[operator]
         model, sampling = self.model, ImageSampling(**options)
         start = self._noise(n, seed) if noise is None else torch.from_numpy(np.asarray(noise, dtype=np.float32))
         if start.shape != (n, *self._state_shape()):
@@ -228,10 +243,12 @@ class ImageModel:
         return torch.stack(draws)
 
     def _state_shape(self) -> tuple[int, ...]:
-        return self._diffusion().state_shape
+        blank = torch.zeros(1, self.config.channels, self.config.size, self.config.size, device=self.device)
+        with torch.no_grad():
+            return tuple(self._diffusion().state(blank).shape[1:])
 
     def _diffusion(self) -> DiffusionModelBase:
-        if not isinstance(self.model, DiffusionModelBase):
+        if not self.is_diffusion:
             raise ModelError(f"a model of kind {self.config.kind.value} has no noise to invert. Give a diffusion model.")
         return self.model
 

@@ -35,7 +35,7 @@ def loaded_model(model: RepresentationModel, images: ImageSet, trained: TrainedO
         return bare
     device = next(model.parameters()).device
     encoder = ImageModel(bare, device)
-    codes = encoder.encode_any(images.images(spread_index(images, n)))
+    codes = encoder.encode(images.images(spread_index(images, n)))
     return LoadedImageModel(model=model, trained=trained, codes=CodeStatistics.of(torch.from_numpy(codes)))
 
 

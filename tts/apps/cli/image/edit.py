@@ -1,0 +1,52 @@
+"""Move images along the direction of a label, found by a linear probe on codes: a row for each image, as a PNG."""
+
+import argparse
+
+from tts.apps.cli.image._options import (
+    add_image_arguments,
+    add_model_arguments,
+    add_sampling_arguments,
+    chosen_images,
+    chosen_set,
+    sampling_options,
+)
+
+COUNT = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `glottis image edit`."""
+    add_model_arguments(parser, "PNG to write")
+    add_image_arguments(parser, COUNT)
+    parser.add_argument("--label", required=True, metavar="NAME", help="column of the data's labels")
+    parser.add_argument("--value", type=int, default=1, help="value of the label to move towards")
+    parser.add_argument(
+        "--strengths", type=float, nargs="+", default=[-0.3, -0.15, 0.0, 0.15, 0.3], metavar="S", help="how far to move"
+    )
+    parser.add_argument("--probe-images", type=int, default=2000, metavar="N", help="images the probe is fitted on")
+    parser.add_argument("--drawn-noise", action="store_true", help="drawn noise instead of the images' own")
+    add_sampling_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Edit."""
+    import numpy as np
+
+    from tts.errors import DataError
+    from tts.inference.image_grids import save_grid
+    from tts.inference.image_model import ImageModel
+    from tts.inference.image_probe import fit_probe
+
+    model = ImageModel.from_pretrained(args.model, args.device)
+    data = chosen_set(args, model)
+    if args.label not in data.label_names:
+        raise DataError(f"{data.name}: no label {args.label!r}. Labels: {', '.join(data.label_names) or 'none'}.")
+    index = np.random.default_rng(args.seed).integers(len(data), size=args.probe_images)
+    labels = data.labels(index)[:, data.label_names.index(args.label)]
+    direction = fit_probe(model.normalized(data.images(index)), labels, args.value, seed=args.seed)
+    images = chosen_images(args, model, COUNT)
+    options = {"inverted": not args.drawn_noise} | sampling_options(args)
+    edited = model.edit(images, direction, args.strengths, **options)
+    n = len(args.strengths)
+    save_grid(args.out, [np.concatenate((images[i : i + 1], edited[i * n : (i + 1) * n])) for i in range(len(images))])
+    return 0

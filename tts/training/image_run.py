@@ -1,0 +1,102 @@
+"""One training run of an image model: data, parts trained before, trainer, resume, model folder."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from tts.errors import ConfigError, ModelError
+from tts.image.datasets import ImageSet, open_images, to_model
+from tts.image.model import DiffusionModelBase, RepresentationModel
+from tts.image.registry import build_model
+from tts.inference.image_card import image_card
+from tts.inference.image_folder import PACKED, load_image_folder, save_image_folder
+from tts.inference.image_usage import z_usage
+from tts.training.checkpoints import read_checkpoint
+from tts.training.fit import fit
+from tts.training.image import ImageTask
+from tts.training.image_callbacks import ImageFigures, loaded_model, spread_index, trained_on
+from tts.training.image_config import ImageTrainConfig
+from tts.training.image_data import ImageStream
+from tts.training.one_device import LAST, checkpoint_to_resume, make_trainer
+
+logger = logging.getLogger(__name__)
+
+MODEL_KEYS = ("model", "data", "size", "flips", "batch_size", "steps", "optimizer", "adversary", "ema_decay", "seed")
+N_SPREAD, N_CODES = 1024, 4096  # images that the spread of the data, and the statistics of codes, are measured on
+
+
+def train_image_model(config: ImageTrainConfig, exp: Path, *, base: Path | None = None, resume: str = "auto") -> Path:
+    """Train in `exp` until `config.steps`, on one device; the model folder, `exp`/model.
+
+    With resume "auto" a run that was stopped, even killed, goes on from its last checkpoint and ends with the weights of a run
+    never stopped; with "never" an existing run is refused.
+
+    Args:
+        config: the run; channels and size of its model are set to those of the data.
+        exp: gets train.json, last.ckpt, tensorboard/, images/ and model/.
+        base: model folder of the unconditional diffusion model that PDAE, DisDiff and CLIP-guided DisDiff stand on.
+        resume: "auto" or "never".
+
+    Raises:
+        ConfigError: if the method needs a base and none is given, or takes none.
+        ModelError: if `exp` holds another run, or one at all and resume is "never"; if the base does not fit; if the run ends
+            with an encoder that is ignored.
+        DataError: if the data cannot be read.
+    """
+    torch.set_num_threads(config.threads)
+    images = open_images(config.data, size=config.size)
+    config = complete_config(config, images, base)
+    checkpoint = checkpoint_to_resume(config, exp, MODEL_KEYS, resume)
+    stream = ImageStream(images, config.batch_size, seed=config.seed, flips=config.flips)
+    if checkpoint is not None:
+        stream.first_batch = read_checkpoint(checkpoint)["batches"]
+    task = ImageTask(config, start(config, images, base))
+    trainer = make_trainer(config, exp, [ImageFigures(images, config)])
+    loader = DataLoader(stream, batch_size=None, num_workers=config.workers)
+    fit(trainer, task, loader, checkpoint)
+    if trainer.global_step % config.checkpoint_every:
+        trainer.save_checkpoint(exp / LAST)
+    return export(task, images, exp, trainer.global_step)
+
+
+def complete_config(config: ImageTrainConfig, images: ImageSet, base: Path | None) -> ImageTrainConfig:
+    """The configuration with what the data and the base decide: channels, size; the base's network and diffusion.
+
+    Raises:
+        ConfigError: if the method needs a base and none is given, or takes none.
+    """
+    model = dataclasses.replace(config.model, channels=images.channels, size=images.size)
+    return dataclasses.replace(config, model=model)
+
+
+def start(config: ImageTrainConfig, images: ImageSet, base: Path | None) -> RepresentationModel:
+    """The model before step 0: weights drawn from the seed, the spread of the data measured, the base in its place."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)  # noqa: TID251  initial weights know no generator
+        model = build_model(config.model)
+    if isinstance(model, DiffusionModelBase):
+        model.measure(to_model(images.images(spread_index(images, N_SPREAD))))
+    return model
+
+
+def export(task: ImageTask, images: ImageSet, exp: Path, step: int) -> Path:
+    """Write `exp`/model from the moving average of the weights; the folder.
+
+    Raises:
+        ModelError: if the encoder is ignored: exchanging codes raises the loss by less than `z_usage_min` of it.
+    """
+    config = task.config
+    loaded = loaded_model(task.ema, images, trained_on(config, step), N_CODES)
+    save_image_folder(exp / PACKED, loaded, image_card(f"{config.model.kind.value} on {images.name}", loaded))
+    if loaded.codes is not None and step >= config.z_usage_after:
+        usage = z_usage(task.ema, to_model(images.images(spread_index(images, 256))).to(task.device))
+        if usage.whole < config.z_usage_min:
+            raise ModelError(
+                f"{exp}: the encoder is ignored: exchanging the codes of images raises the loss by {100 * usage.whole:.2f} %, "
+                f"expected {100 * config.z_usage_min:g} % or more after {step} steps. Sample times nearer to 1 "
+                "(model.diffusion.times=gap, weighting=v), or train longer; z_usage_min=0 accepts it."
+            )
+    return exp / PACKED
