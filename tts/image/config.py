@@ -71,6 +71,7 @@ class DiffusionConfig:
     schedule: ScheduleKind = ScheduleKind.cosine
     beta_min: float = 0.1  # of vp_linear
     beta_max: float = 20.0
+    shift: float = 4.0  # sigma / alpha times this at every t: 4 suits flat synthetic images, 1 is the schedule as it is
     parametrization: ParametrizationKind = ParametrizationKind.preconditioned
     weighting: Weighting = Weighting.unit
     times: TimesKind = TimesKind.uniform
@@ -78,6 +79,7 @@ class DiffusionConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self, "model.diffusion", "beta_max", 0, 1000)
+        check_ranges(self, "model.diffusion", "shift", 0.01, 100)
         check_ranges(self, "model.diffusion", "t_min", 1e-6, 0.5)
         if not 0 < self.beta_min <= self.beta_max:
             raise ConfigError(f"model.diffusion: need 0 < beta_min <= beta_max, found {self.beta_min} and {self.beta_max}.")
@@ -122,7 +124,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_ranges(self, "model", "channels", 1, 64)
         check_ranges(self, "model", "size", 4, MAX_SIZE)
-        check_ranges(self, "model", "n_units unit_dim", 1, MAX_WIDTH)
+        check_ranges(self, "model", "n_units", 0 if self.kind is Kind.ddpm else 1, MAX_WIDTH)
+        check_ranges(self, "model", "unit_dim", 1, MAX_WIDTH)
 
     @property
     def code_dim(self) -> int:
@@ -132,10 +135,16 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionModelConfig(ModelConfig):
-    """What every diffusion method has beside its image and code."""
+    """What every diffusion model has beside its image and code."""
 
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     unet: UNetConfig = field(default_factory=UNetConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedModelConfig(DiffusionModelConfig):
+    """A diffusion method with an `ImageEncoder`."""
+
     encoder_width: int = 32  # channels of the first convolution of the encoder
 
     def __post_init__(self) -> None:
