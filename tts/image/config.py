@@ -122,7 +122,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_ranges(self, "model", "channels", 1, 64)
         check_ranges(self, "model", "size", 4, MAX_SIZE)
-        check_ranges(self, "model", "n_units unit_dim", 1, MAX_WIDTH)
+        check_ranges(self, "model", "n_units", 0 if self.kind is Kind.ddpm else 1, MAX_WIDTH)
+        check_ranges(self, "model", "unit_dim", 1, MAX_WIDTH)
 
     @property
     def code_dim(self) -> int:
@@ -132,10 +133,16 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionModelConfig(ModelConfig):
-    """What every diffusion method has beside its image and code."""
+    """What every diffusion model has beside its image and code."""
 
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     unet: UNetConfig = field(default_factory=UNetConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedModelConfig(DiffusionModelConfig):
+    """A diffusion method with an `ImageEncoder`."""
+
     encoder_width: int = 32  # channels of the first convolution of the encoder
 
     def __post_init__(self) -> None:

@@ -16,10 +16,10 @@ class GradientDecoder(nn.Module):
 
         out = -sigma_t G(x_t, z, t) ,   G ~ grad log p(z | x_t)
 
-    It has a middle block and an up path of its own, on h, the skips and the time embedding of the frozen network, whose middle it
-    keeps (PDAE's begins before it). Its adaptive group norms scale and shift by time, then by z. With `factors` it serves all of
-    them: factor c adds Linear(row c of expm(W - W^T)) to the time embedding, W learned, so the rows stay orthonormal. Factors
-    are batched: `forward(encoded.repeat_interleave(N), z.flatten(0, 1), factor)` for codes z (B, N, d).
+    It has a middle block and an up path of its own, on h, the skips and the time embedding of the frozen network, whose middle
+    it keeps (PDAE's begins before it). Its adaptive group norms scale and shift by time, then by z. With `factors` it serves
+    all of them: factor c adds Linear(row c of expm(W - W^T)) to the time embedding, W learned, so the rows stay orthonormal.
+    Factors are batched: `forward(encoded.repeat_interleave(N), z.flatten(0, 1), factor)` for codes z (B, N, d).
 
     Args:
         channels: of the images; it and the six sizes after it are those of the frozen U-Net.
