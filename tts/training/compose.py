@@ -46,13 +46,13 @@ def compose_preset(name: str, overrides: list[str], folder: Path, schemas: Mappi
 
 
 def schema_of(config: Any) -> DictConfig:
-    """The structured config of a dataclass or an instance, the read-only flags of frozen ones lifted: presets set their keys."""
+    """The structured config of a dataclass or an instance, writable where it is frozen: presets set its keys."""
     return _writable(OmegaConf.structured(config))
 
 
 def _writable(config: DictConfig) -> DictConfig:
     OmegaConf.set_readonly(config, False)
     for key in config:
-        if isinstance(config[key], DictConfig):
+        if not OmegaConf.is_missing(config, key) and isinstance(config[key], DictConfig):
             _writable(config[key])
     return config

@@ -49,7 +49,7 @@ class ImageTask(L.LightningModule):
         losses = self.model.losses(x, labels, generator, phase=phase)
         for name, value in losses.items():
             self.log(f"loss/{name}", value.detach(), prog_bar=True)
-        parameters = self._parameters(phase)
+        parameters = self._trained_in(phase)
         gradients = torch.autograd.grad(torch.stack(list(losses.values())).sum(), parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
@@ -90,7 +90,7 @@ class ImageTask(L.LightningModule):
     def _settings(self, number: int) -> ImageOptimizer:
         return self.config.optimizer if number == 0 else self.config.adversary
 
-    def _parameters(self, phase: str) -> list[nn.Parameter]:
+    def _trained_in(self, phase: str) -> list[nn.Parameter]:
         return [p for p in self.model.parameters_of(phase) if p.requires_grad]
 
     def _optimizers(self) -> list[Any]:
@@ -103,7 +103,7 @@ class ImageTask(L.LightningModule):
         for number, phase in enumerate(self.model.phases):
             o = self._settings(number)
             betas = (o.beta1, o.beta2)
-            made.append(torch.optim.AdamW(self._parameters(phase), o.lr, betas=betas, weight_decay=o.weight_decay))
+            made.append(torch.optim.AdamW(self._trained_in(phase), o.lr, betas=betas, weight_decay=o.weight_decay))
         return made
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

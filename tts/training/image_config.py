@@ -98,7 +98,7 @@ def load_image_config(name: str, overrides: list[str] | None = None) -> ImageTra
     """
     schemas = {}
     for kind, method in MODELS.items():
-        schema = schema_of(ImageSettings)
+        schema = schema_of(ImageTrainConfig)
         schema.model = schema_of(method.config)
         schemas[f"{kind.value}_schema"] = schema
     return image_train_config(compose_preset(name, overrides or [], Path(preset_folder(), FOLDER), schemas), where=name)

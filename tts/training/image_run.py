@@ -8,9 +8,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from tts.errors import ConfigError, ModelError
+from tts.image.config import DiffusionModelConfig
 from tts.image.datasets import ImageSet, open_images, to_model
 from tts.image.model import DiffusionModelBase, RepresentationModel
-from tts.image.registry import build_model
+from tts.image.guided import GuidedModel
+from tts.image.registry import MODELS, build_model
 from tts.inference.image_card import image_card
 from tts.inference.image_folder import PACKED, load_image_folder, save_image_folder
 from tts.inference.image_usage import z_usage
@@ -68,7 +70,18 @@ def complete_config(config: ImageTrainConfig, images: ImageSet, base: Path | Non
     Raises:
         ConfigError: if the method needs a base and none is given, or takes none.
     """
+    is_guided = issubclass(MODELS[config.model.kind].model, GuidedModel)
+    if is_guided != (base is not None):
+        needed = "needs --base: the folder of a trained ddpm; none was given" if is_guided else f"takes no base, found {base}"
+        raise ConfigError(f"model.kind: {config.model.kind.value} {needed}.")
     model = dataclasses.replace(config.model, channels=images.channels, size=images.size)
+    if base is not None and isinstance(model, DiffusionModelConfig):
+        theirs, mine = load_image_folder(base).model.config, model.diffusion
+        if not isinstance(theirs, DiffusionModelConfig):
+            raise ConfigError(f"{base}: a model of kind {theirs.kind.value} is no base. Give the folder of a trained ddpm.")
+        # where and how the loss is measured is the method's own
+        diffusion = dataclasses.replace(theirs.diffusion, weighting=mine.weighting, times=mine.times, t_min=mine.t_min)
+        model = dataclasses.replace(model, unet=theirs.unet, diffusion=diffusion)
     return dataclasses.replace(config, model=model)
 
 
@@ -77,6 +90,8 @@ def start(config: ImageTrainConfig, images: ImageSet, base: Path | None) -> Repr
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # noqa: TID251  initial weights know no generator
         model = build_model(config.model)
+    if isinstance(model, GuidedModel) and base is not None:
+        model.take_base(load_image_folder(base).model)
     if isinstance(model, DiffusionModelBase):
         model.measure(to_model(images.images(spread_index(images, N_SPREAD))))
     return model
