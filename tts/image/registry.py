@@ -8,10 +8,13 @@ from tts.errors import ConfigError
 from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import Kind, ModelConfig
 from tts.image.deformable_vae import DeformableVae
+from tts.image.diffae import DiffAe, DiffAeConfig
 from tts.image.disdiff import DisDiff, DisDiffConfig
+from tts.image.encdiff import EncDiff, EncDiffConfig
 from tts.image.factor_vae import FactorVae
 from tts.image.guided_vae import GuidedVae
 from tts.image.info_vae import InfoVae
+from tts.image.infodiffusion import InfoDiffusion, InfoDiffusionConfig
 from tts.image.model import RepresentationModel
 from tts.image.pdae import Pdae, PdaeConfig
 from tts.image.vae import AnnealedVae, BetaVae, DipVae, TcVae, Vae
@@ -49,6 +52,9 @@ MODELS: dict[Kind, Method] = {
     Kind.dipvae: Method(DipVaeConfig, DipVae),
     Kind.guidedvae: Method(GuidedVaeConfig, GuidedVae),
     Kind.deformablevae: Method(DeformableVaeConfig, DeformableVae),
+    Kind.diffae: Method(DiffAeConfig, DiffAe),
+    Kind.encdiff: Method(EncDiffConfig, EncDiff),
+    Kind.infodiffusion: Method(InfoDiffusionConfig, InfoDiffusion),
 }
 
 
