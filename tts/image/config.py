@@ -72,6 +72,7 @@ class DiffusionConfig:
     schedule: ScheduleKind = ScheduleKind.cosine
     beta_min: float = 0.1  # of vp_linear
     beta_max: float = 20.0
+    shift: float = 4.0  # sigma / alpha times this at every t: 4 suits flat synthetic images, 1 is the schedule as it is
     parametrization: ParametrizationKind = ParametrizationKind.preconditioned
     weighting: Weighting = Weighting.unit
     times: TimesKind = TimesKind.uniform
@@ -79,6 +80,7 @@ class DiffusionConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self, "model.diffusion", "beta_max", 0, 1000)
+        check_ranges(self, "model.diffusion", "shift", 0.01, 100)
         check_ranges(self, "model.diffusion", "t_min", 1e-6, 0.5)
         if not 0 < self.beta_min <= self.beta_max:
             raise ConfigError(f"model.diffusion: need 0 < beta_min <= beta_max, found {self.beta_min} and {self.beta_max}.")

@@ -12,6 +12,7 @@ from tts.diffusion import (
     TimeSampler,
     cosine,
     denoising_loss,
+    shifted,
     vp_linear,
 )
 from tts.image.config import DiffusionModelConfig, ModelConfig, ParametrizationKind, ScheduleKind, TimesKind
@@ -95,9 +96,10 @@ class DiffusionModelBase(RepresentationModel):
 
     @property
     def schedule(self) -> Schedule:
-        """The variance-preserving schedule."""
-        diffusion = self.config.diffusion
-        return cosine() if diffusion.schedule is ScheduleKind.cosine else vp_linear(diffusion.beta_min, diffusion.beta_max)
+        """The variance-preserving schedule, shifted in log-SNR."""
+        c = self.config.diffusion
+        plain = cosine() if c.schedule is ScheduleKind.cosine else vp_linear(c.beta_min, c.beta_max)
+        return plain if c.shift == 1 else shifted(plain, c.shift)
 
     @property
     def parametrization(self) -> Parametrization:
@@ -105,19 +107,33 @@ class DiffusionModelBase(RepresentationModel):
         kind = self.config.diffusion.parametrization
         return Parametrization(kind.value, self.data_std if kind is ParametrizationKind.preconditioned else 1.0)
 
+    @property
+    def diffuses_pixels(self) -> bool:
+        """Whether the state is the image itself, so that x0_hat may be held in [-1, 1] with `clip_to_pixels`."""
+        return True
+
+    def state(self, x: Tensor) -> Tensor:
+        """What is diffused of the images x (B, C, H, W)."""
+        return x
+
+    def pixels(self, y: Tensor) -> Tensor:
+        """The images (B, C, H, W) of states y at t = 0."""
+        return y
+
+    @torch.no_grad()
     def measure(self, x: Tensor) -> None:
-        """Set `data_std` to the root mean square of each channel of the images x (n, C, H, W), at least 1e-3."""
-        rms = x.double().square().mean(dim=(0, 2, 3)).sqrt()[:, None, None]
+        """Set `data_std` to the root mean square of each channel of the states of images x (n, C, H, W), at least 1e-3."""
+        rms = self.state(x).double().square().mean(dim=(0, 2, 3)).sqrt()[:, None, None]
         self.data_std.copy_(rms.clamp(min=1e-3))
 
-    def draw(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A time from `times` for each image, (B,), and standard normal noise, the shape of x."""
-        t, _ = self.times.draw(len(x), generator)
-        return t.to(x.device), torch.randn(x.shape, generator=generator).to(x)
+    def draw(self, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A time from `times` for each state, (B,), and standard normal noise, the shape of y."""
+        t, _ = self.times.draw(len(y), generator)
+        return t.to(y.device), torch.randn(y.shape, generator=generator).to(y)
 
-    def denoising(self, composite: Composite, x: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        """The denoising error of each image, (B,), weighted as the configuration says; in training `gap` times learn of it."""
-        losses = denoising_loss(composite, x, t, eps, weighting=self.config.diffusion.weighting.value)
+    def denoising(self, composite: Composite, y: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """The error of each state, (B,), weighted as the configuration says; in training `gap` times learn of it."""
+        losses = denoising_loss(composite, y, t, eps, weighting=self.config.diffusion.weighting.value)
         if self.training and self.config.diffusion.times is TimesKind.gap:
             self.times.update(t, losses)
         return losses

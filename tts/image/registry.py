@@ -5,6 +5,7 @@ from typing import Any
 
 from tts.config import from_dict
 from tts.errors import ConfigError
+from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import Kind, ModelConfig
 from tts.image.model import RepresentationModel
 
@@ -17,7 +18,9 @@ class Method:
     model: type[RepresentationModel]
 
 
-MODELS: dict[Kind, Method] = {}
+MODELS: dict[Kind, Method] = {
+    Kind.ddpm: Method(BaseConfig, BaseModel),
+}
 
 
 def config_from_dict(values: Any, where: str = "model") -> ModelConfig:
