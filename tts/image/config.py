@@ -19,6 +19,7 @@ class Kind(str, Enum):
     pdae = "pdae"
     disdiff = "disdiff"
     clip_guided = "clip_guided"
+    contrastive = "contrastive"
     vae = "vae"
     betavae = "betavae"
     annealedvae = "annealedvae"

@@ -112,22 +112,34 @@ class TextBank(FactorEncoder):
 
     Args:
         extractor: F, whose space the texts share; it is frozen here.
-        directions: for each factor its texts' features, (K_c, D); they are brought to length 1.
+        counts: K_c, how many texts each factor has; their directions are arbitrary until `fill`.
         sharpness: inverse temperature, above 0.
 
     Raises:
-        ValueError: if a factor has no direction, or directions are not of the extractor's length.
+        ValueError: if a factor has no text, or sharpness is not above 0.
     """
 
-    def __init__(self, extractor: FeatureExtractor, directions: Sequence[Tensor], sharpness: float = 20.0) -> None:
+    def __init__(self, extractor: FeatureExtractor, counts: Sequence[int], sharpness: float = 20.0) -> None:
         super().__init__()
-        if not directions or any(d.ndim != 2 or not len(d) or d.shape[1] != extractor.features for d in directions):
-            shapes = [tuple(d.shape) for d in directions]
-            raise ValueError(f"each factor needs directions (K, {extractor.features}), K at least 1, found {shapes}.")
-        self.n_units, self.unit_dim, self.sharpness = len(directions), extractor.features, sharpness
+        if not counts or min(counts) < 1 or not sharpness > 0:
+            raise ValueError(f"need texts of each factor and a sharpness above 0, found {list(counts)} and {sharpness}.")
+        self.n_units, self.unit_dim, self.sharpness = len(counts), extractor.features, sharpness
         self.extractor = extractor.eval().requires_grad_(False)
-        self.counts = [len(d) for d in directions]
-        self.register_buffer("directions", nn.functional.normalize(torch.cat(list(directions)), dim=1))
+        self.counts = list(counts)
+        first = nn.init.orthogonal_(torch.empty(sum(counts), extractor.features))
+        self.register_buffer("directions", nn.functional.normalize(first, dim=1))
+
+    def fill(self, directions: Sequence[Tensor]) -> None:
+        """Take the features of the texts, (K_c, D) for each factor, at length 1.
+
+        Raises:
+            ValueError: if they are of other numbers or another length than this bank's.
+        """
+        shapes = [tuple(d.shape) for d in directions]
+        expected = [(count, self.unit_dim) for count in self.counts]
+        if shapes != expected:
+            raise ValueError(f"this bank takes directions of shapes {expected}, found {shapes}.")
+        self.get_buffer("directions").copy_(nn.functional.normalize(torch.cat(list(directions)), dim=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> z (B, N, D)."""
