@@ -84,7 +84,7 @@ class GuidedModel(DiffusionModelBase):
         """What is diffused of the images x (B, C, H, W)."""
         return x
 
-    def decode_state(self, y: Tensor) -> Tensor:
+    def pixels(self, y: Tensor) -> Tensor:
         """The images of states without noise, (B, C, H, W)."""
         return y
 

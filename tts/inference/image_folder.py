@@ -1,28 +1,35 @@
-"""The model folder of an image model: config.json, model.safetensors, codes.safetensors, README.md.
+"""The model folder of an image model: config.json, model.safetensors, codes.safetensors, prior.safetensors, README.md.
 
 Its weights are the moving average of those in training, frozen parts (base, first stage) among them.
 """
 
 import shutil
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from tts.config import check_ranges, from_dict, to_dict
 from tts.data.files import atomic_path, read_json, some, write_json
 from tts.errors import ConfigError, DataError, ModelError
+from tts.image.latent_prior import LatentPrior, LatentPriorConfig
 from tts.image.model import RepresentationModel
 from tts.image.registry import build_model, config_from_dict
 from tts.inference.image_codes import CodeStatistics
 from tts.nets.weights import load_weights
 
-CONFIG, WEIGHTS, CODES, CARD = "config.json", "model.safetensors", "codes.safetensors", "README.md"
-FILES = (CONFIG, WEIGHTS, CODES, CARD)
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+CODES, PRIOR = "codes.safetensors", "prior.safetensors"
+FILES = (CONFIG, WEIGHTS, CODES, PRIOR, CARD)
 PACKED = "model"  # where a run leaves the model folder in its experiment
+T = TypeVar("T", bound=nn.Module)
+
 FORMAT, VERSION = "image", 1
 
 
@@ -41,12 +48,27 @@ class TrainedOn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FolderConfig:
+    """What config.json holds beside `model`, whose reader its `kind` chooses; nothing in it names code."""
+
+    format: str
+    version: int
+    trained: TrainedOn
+    prior: LatentPriorConfig | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadedImageModel:
-    """An image model, in eval mode, with the statistics of its codes; `codes` is None where it has none."""
+    """An image model in eval mode with what goes with it.
+
+    codes: the statistics of its codes; None where it has none.
+    prior: a diffusion model of its codes, where one was trained.
+    """
 
     model: RepresentationModel
     trained: TrainedOn
     codes: CodeStatistics | None
+    prior: LatentPrior | None = None
 
 
 def save_image_folder(folder: Path, loaded: LoadedImageModel, card: str) -> None:
@@ -62,12 +84,14 @@ def save_image_folder(folder: Path, loaded: LoadedImageModel, card: str) -> None
     part = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.part")
     part.mkdir()
     try:
-        head = {"format": FORMAT, "version": VERSION}
-        write_json(part / CONFIG, head | {"trained": to_dict(loaded.trained), "model": to_dict(loaded.model.config)})
-        with atomic_path(part / WEIGHTS) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in loaded.model.state_dict().items()}, temporary)
+        prior = None if loaded.prior is None else loaded.prior.config
+        head = FolderConfig(format=FORMAT, version=VERSION, trained=loaded.trained, prior=prior)
+        write_json(part / CONFIG, to_dict(head) | {"model": to_dict(loaded.model.config)})
+        _save_weights(part / WEIGHTS, loaded.model)
         if loaded.codes is not None:
             loaded.codes.save(part / CODES)
+        if loaded.prior is not None:
+            _save_weights(part / PRIOR, loaded.prior)
         (part / CARD).write_text(card, encoding="utf-8")
         retired = part.with_suffix(".old")
         if folder.exists():
@@ -84,10 +108,7 @@ def load_image_folder(folder: Path) -> LoadedImageModel:
     Raises:
         ModelError: if a file is missing, or its content is not what the others say; nothing is loaded in part.
     """
-    if not (folder / WEIGHTS).exists() and (folder / PACKED / CONFIG).is_file():
-        folder = folder / PACKED
-    if not (folder / CONFIG).is_file():
-        raise ModelError(f"{folder}: no model folder, there is no {CONFIG}. Give the folder that `glottis image train` wrote.")
+    folder = find_image_folder(folder)
     try:
         values = read_json(folder / CONFIG)
         found = (values.get("format"), values.get("version")) if isinstance(values, dict) else type(values).__name__
@@ -96,22 +117,47 @@ def load_image_folder(folder: Path) -> LoadedImageModel:
                 f"{folder / CONFIG}: found format and version {found}, expected {(FORMAT, VERSION)}. Give the folder that "
                 "`glottis image train` wrote."
             )
-        if unknown := sorted(values.keys() - {"format", "version", "trained", "model"}):
-            raise ModelError(f"{folder / CONFIG}: unknown key(s) {some(unknown)}. Copy the model folder again.")
-        trained = from_dict(TrainedOn, values.get("trained"), "trained")
-        config = config_from_dict(values.get("model"))
+        config = config_from_dict(values.pop("model", None))
+        head = from_dict(FolderConfig, values)
+        if head.prior is not None and (head.prior.n_units, head.prior.unit_dim) != (config.n_units, config.unit_dim):
+            raise ConfigError("the prior is of codes of another size than those of the model.")
     except (ConfigError, DataError, ValueError) as err:
         raise ModelError(f"{folder}: {err}") from err
+    model = _built(lambda: build_model(config), folder / WEIGHTS)
+    prior = None if head.prior is None else _built(lambda: LatentPrior(head.prior), folder / PRIOR)
+    codes = None
+    if config.n_units:
+        codes = CodeStatistics.load(folder / CODES, config.n_units, config.unit_dim)
+    return LoadedImageModel(model=model, trained=head.trained, codes=codes, prior=prior)
+
+
+def find_image_folder(folder: Path) -> Path:
+    """The folder itself, or the `model/` of an experiment.
+
+    Raises:
+        ModelError: if neither holds a model.
+    """
+    if not (folder / WEIGHTS).exists() and (folder / PACKED / CONFIG).is_file():
+        folder = folder / PACKED
+    if not (folder / CONFIG).is_file():
+        raise ModelError(f"{folder}: no model folder, there is no {CONFIG}. Give the folder that `glottis image train` wrote.")
+    return folder
+
+
+def _built(build: Callable[[], T], weights: Path) -> T:
+    """A network of these weights, frozen and in eval mode; it takes no memory before names and shapes were compared."""
     try:
         with torch.device("meta"):
-            model = build_model(config)
+            network = build()
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as err:  # the words of whoever met the size
-        raise ModelError(f"{folder / CONFIG}: these sizes make no model ({str(err).splitlines()[0]}).") from err
-    load_weights(model, folder / WEIGHTS)
-    codes = None
-    if (folder / CODES).exists():
-        codes = CodeStatistics.load(folder / CODES, config.n_units, config.unit_dim)
-    return LoadedImageModel(model=model.requires_grad_(False).eval(), trained=trained, codes=codes)
+        raise ModelError(f"{weights.parent / CONFIG}: these sizes make no model ({str(err).splitlines()[0]}).") from err
+    load_weights(network, weights)
+    return network.requires_grad_(False).eval()
+
+
+def _save_weights(path: Path, network: nn.Module) -> None:
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
 
 
 def pack_image_model(source: Path, out: Path, card: str) -> Path:

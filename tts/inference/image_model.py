@@ -97,25 +97,27 @@ class ImageModel:
             raise ValueError(f"codes must be (n, {expected[0]}, {expected[1]}), found {tuple(z.shape)}.")
         return self._render(z, len(z), noise, seed, options)
 
-    def sample(self, n: int, *, seed: int = 0, codes: ArrayLike | None = None, **options: Any) -> Images:
-        """n new images: from the unconditional denoiser where there is one; else codes of the Gaussian of the data's codes.
+    def sample(self, n: int, *, seed: int = 0, **options: Any) -> Images:
+        """n new images: on codes from `sample_codes`, or from the unconditional model where there are no codes.
 
         Args:
             n: how many.
             seed: of codes and noise.
-            codes: (n, N, d) from elsewhere, such as a latent prior.
             options: fields of `ImageSampling`.
         """
-        if codes is not None:
-            return self.decode(codes, seed=seed, **options)
         if not self.has_codes:
             return self._render(None, n, None, seed, options)
         return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)
 
     def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
-        """Codes (n, N, d) from the Gaussian of mean and deviation of the codes of the training data, units independent."""
-        draws = torch.randn(n, *self.codes.mean.shape, generator=torch.Generator().manual_seed(seed))
-        return self.codes.denormalize(draws).numpy()
+        """New codes (n, N, d): of the latent prior where one was trained; for a VAE of its prior N(0, I); for others of the
+        Gaussian with the mean and deviation of the training data's codes, all numbers independent.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        if self.loaded.prior is not None:
+            return self.loaded.prior.to(self.device).sample(n, generator).cpu().numpy()
+        draws = torch.randn(n, self.config.n_units, self.config.unit_dim, generator=generator)
+        return draws.numpy() if not self.is_diffusion else self.codes.denormalize(draws).numpy()
 
     def invert(self, images: Images, codes: ArrayLike | None = None, **options: Any) -> Noise:
         """The noise x_T from which `decode` with the same codes and options leads back to the images (`ddim` alone does).

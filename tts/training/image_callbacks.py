@@ -9,17 +9,17 @@ import numpy as np
 import torch
 
 from tts.image.datasets import ImageSet, to_model
-from tts.image.model import RepresentationModel
+from tts.image.model import DiffusionModelBase, RepresentationModel
+from tts.image.usage import CodeUsage, z_usage
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_grids import grid, save_grid
 from tts.inference.image_model import ImageModel
-from tts.inference.image_usage import z_usage
 from tts.training.image_config import ImageTrainConfig
 
 logger = logging.getLogger(__name__)
 
-N_SHOWN, N_MEASURED, N_UNITS = 8, 256, 12
+N_SHOWN, N_MEASURED, N_USAGE, N_UNITS = 8, 256, 128, 12
 FIGURE_STEPS = 20  # of the sampler
 
 
@@ -60,14 +60,23 @@ class ImageFigures(L.Callback):
             board.add_image(name, grid(rows), step, dataformats="HWC")
         if loaded.codes is None:
             return
-        x = to_model(self.images.images(spread_index(self.images, 64))).to(task.device)
-        usage = z_usage(task.ema, x)
-        board.add_scalar("z_usage/all", usage.whole, step)
-        board.add_scalar("z_usage/active", int(loaded.codes.active.sum()), step)
-        for unit, value in enumerate(usage.units[:N_UNITS]):
-            board.add_scalar(f"z_usage/unit_{unit}", value, step)
-        if step >= self.config.z_usage_after and usage.whole < self.config.z_usage_min:
-            logger.warning("step %d: the encoder is ignored, z-usage %.4f", step, usage.whole)
+        board.add_scalar("codes/active_units", int(loaded.codes.active.sum()), step)
+        usage = usage_of(task.ema, self.images, N_USAGE)
+        if usage is None:
+            return
+        board.add_scalar("codes/z_usage", usage.share, step)
+        for unit, gap in enumerate(usage.unit_gaps[:N_UNITS]):
+            board.add_scalar(f"codes/z_usage_of_unit_{unit}", gap / usage.loss, step)
+        if step >= self.config.z_usage_after and usage.ignored:
+            logger.warning("step %d: the encoder is ignored: z-usage is %.2f %% of the loss", step, 100 * usage.share)
+
+
+def usage_of(model: RepresentationModel, images: ImageSet, n: int) -> CodeUsage | None:
+    """What the codes of n images are worth to the denoiser; None for a VAE and a model without codes."""
+    if not isinstance(model, DiffusionModelBase) or model.config.n_units == 0:
+        return None
+    x = to_model(images.images(spread_index(images, n))).to(model.progress.device)
+    return z_usage(model, x, torch.Generator().manual_seed(0))
 
 
 def trained_on(config: ImageTrainConfig, step: int) -> TrainedOn:

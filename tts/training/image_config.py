@@ -37,8 +37,8 @@ class ImageOptimizer:
 class ImageSettings:
     """One training run, without its model.
 
-    z_usage is how much the loss rises when the codes of a batch are shuffled, as a share of the loss; a run of more than
-    `z_usage_after` steps that ends below `z_usage_min` ends with an error: its encoder is ignored.
+    A run of a diffusion method of `z_usage_after` steps or more ends with an error if its denoiser ignores the code: if codes
+    of other images cost less than 1 % of the loss.
     """
 
     data: str = "shapes"  # sprites, shapes, or the path of a data set
@@ -53,7 +53,6 @@ class ImageSettings:
     figures_every: int = 1000
     log_every: int = 20
     z_usage_after: int = 2000
-    z_usage_min: float = 0.01
     device: str = "auto"
     precision: Precision = Precision.fp32
     threads: int = 2
@@ -66,7 +65,7 @@ class ImageSettings:
         check_ranges(self, "train", counts, 1, 1e9)
         check_ranges(self, "train", "size", 8, 1024)
         check_ranges(self, "train", "workers seed z_usage_after", 0, 1e18)
-        check_ranges(self, "train", "ema_decay z_usage_min", 0, 1)
+        check_ranges(self, "train", "ema_decay", 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

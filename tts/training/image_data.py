@@ -27,9 +27,7 @@ class ImageStream(IterableDataset[tuple[Tensor, Tensor | None]]):
         ValueError: if batch_size is below 1 or first_batch below 0.
     """
 
-    def __init__(
-        self, images: ImageSet, batch_size: int, *, seed: int = 0, flips: bool = False, first_batch: int = 0
-    ) -> None:
+    def __init__(self, images: ImageSet, batch_size: int, *, seed: int = 0, flips: bool = False, first_batch: int = 0) -> None:
         super().__init__()
         if batch_size < 1 or first_batch < 0:
             raise ValueError(f"need batch_size >= 1 and first_batch >= 0, found {batch_size} and {first_batch}.")

@@ -7,19 +7,18 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from tts.errors import ConfigError, ModelError
+from tts.errors import ConfigError
 from tts.image.config import DiffusionModelConfig
 from tts.image.datasets import ImageSet, open_images, to_model
-from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.image.guided import GuidedModel
+from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.image.registry import MODELS, build_model
 from tts.inference.image_card import image_card
 from tts.inference.image_folder import PACKED, load_image_folder, save_image_folder
-from tts.inference.image_usage import z_usage
 from tts.training.checkpoints import read_checkpoint
 from tts.training.fit import fit
 from tts.training.image import ImageTask
-from tts.training.image_callbacks import ImageFigures, loaded_model, spread_index, trained_on
+from tts.training.image_callbacks import ImageFigures, loaded_model, spread_index, trained_on, usage_of
 from tts.training.image_config import ImageTrainConfig
 from tts.training.image_data import ImageStream
 from tts.training.one_device import LAST, checkpoint_to_resume, make_trainer
@@ -27,7 +26,7 @@ from tts.training.one_device import LAST, checkpoint_to_resume, make_trainer
 logger = logging.getLogger(__name__)
 
 MODEL_KEYS = ("model", "data", "size", "flips", "batch_size", "steps", "optimizer", "adversary", "ema_decay", "seed")
-N_SPREAD, N_CODES = 1024, 4096  # images that the spread of the data, and the statistics of codes, are measured on
+N_SPREAD, N_CODES, N_USAGE = 1024, 4096, 512  # images for the spread of the data, the statistics of codes, their usage
 
 
 def train_image_model(config: ImageTrainConfig, exp: Path, *, base: Path | None = None, resume: str = "auto") -> Path:
@@ -101,17 +100,12 @@ def export(task: ImageTask, images: ImageSet, exp: Path, step: int) -> Path:
     """Write `exp`/model from the moving average of the weights; the folder.
 
     Raises:
-        ModelError: if the encoder is ignored: exchanging codes raises the loss by less than `z_usage_min` of it.
+        ModelError: after `z_usage_after` steps, if the denoiser ignores the code; the folder is there all the same.
     """
     config = task.config
     loaded = loaded_model(task.ema, images, trained_on(config, step), N_CODES)
     save_image_folder(exp / PACKED, loaded, image_card(f"{config.model.kind.value} on {images.name}", loaded))
-    if loaded.codes is not None and step >= config.z_usage_after:
-        usage = z_usage(task.ema, to_model(images.images(spread_index(images, 256))).to(task.device))
-        if usage.whole < config.z_usage_min:
-            raise ModelError(
-                f"{exp}: the encoder is ignored: exchanging the codes of images raises the loss by {100 * usage.whole:.2f} %, "
-                f"expected {100 * config.z_usage_min:g} % or more after {step} steps. Sample times nearer to 1 "
-                "(model.diffusion.times=gap, weighting=v), or train longer; z_usage_min=0 accepts it."
-            )
+    usage = usage_of(task.ema, images, N_USAGE)
+    if usage is not None and step >= config.z_usage_after:
+        usage.require()
     return exp / PACKED

@@ -32,5 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if len(images) % 2:
         raise ValueError(f"--index: images come in pairs, found {len(images)}.")
     options = {"count": args.count, "inverted": not args.drawn_noise, "seed": args.seed} | sampling_options(args)
-    save_grid(args.out, [model.interpolate(images[i : i + 1], images[i + 1 : i + 2], **options) for i in range(0, len(images), 2)])
+    save_grid(
+        args.out, [model.interpolate(images[i : i + 1], images[i + 1 : i + 2], **options) for i in range(0, len(images), 2)]
+    )
     return 0

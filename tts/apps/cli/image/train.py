@@ -14,7 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", type=Path, metavar="MODEL", help="frozen diffusion model of pdae, disdiff and clip_guided")
     parser.add_argument("--resume", choices=("auto", "never"), default="auto", help="go on with the run in --exp, or refuse it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings in place of the preset's, e.g. data=sprites")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="settings in place of the preset's, e.g. data=sprites"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
