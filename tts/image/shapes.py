@@ -41,7 +41,7 @@ class Shapes(FactorGrid):
     def images(self, index: ArrayLike) -> NDArray[np.uint8]:
         """The images (n, 3, H, W) at `index` (n,).
 
-            pixel = Σ_k c_k w_k        c: colour of floor, walls and object; w: brightness times the share of the pixel they cover
+        pixel = Σ_k c_k w_k        c: colour of floor, walls and object; w: brightness times the share of the pixel they cover
         """
         *hues, scale, shape, azimuth = self.factors.factors(index).T
         colours = PALETTE[np.stack(hues, axis=1)]  # (n, surfaces, channels)

@@ -42,7 +42,7 @@ class Sprites(FactorGrid):
     def images(self, index: ArrayLike) -> NDArray[np.uint8]:
         """The images (n, 1, H, W) at `index` (n,).
 
-            pixels = A_y M A_xᵀ        M: the sprite's mask, A: the share of a pixel that a cell covers, along one axis
+        pixels = A_y M A_xᵀ        M: the sprite's mask, A: the share of a pixel that a cell covers, along one axis
         """
         shape, scale, orientation, x, y = self.factors.factors(index).T
         sprite = np.ravel_multi_index((shape, scale, orientation), self.factors.sizes[:3])
