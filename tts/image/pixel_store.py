@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,7 @@ def read_pixels(path: Path, shape: tuple[int, int, int, int]) -> NDArray[np.uint
     Raises:
         DataError: if the file has another length.
     """
-    if path.stat().st_size != np.prod(shape):
-        raise DataError(
-            f"{path}: found {path.stat().st_size} bytes, expected {np.prod(shape)}. Remove it; it will be made again."
-        )
+    found, expected = path.stat().st_size, prod(shape)
+    if found != expected:
+        raise DataError(f"{path}: found {found} bytes, expected {expected}. Remove it; it will be made again.")
     return np.memmap(path, dtype=np.uint8, mode="r", shape=shape)

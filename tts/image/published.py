@@ -133,9 +133,7 @@ def _cars(files: list[Path], side: int) -> Iterator[NDArray[np.uint8]]:
     for path in files:
         images = _car(path)
         if images.shape[2] != side:
-            raise DataError(
-                f"{path}: found images of {images.shape[2]} pixels along a side, expected {side} as in {files[0].name}."
-            )
+            raise DataError(f"{path}: found images {images.shape[2]} pixels wide, expected {side} as in {files[0].name}.")
         yield images.reshape(-1, side, side, 3)
 
 
