@@ -27,7 +27,7 @@ clean: ## remove what tests and builds leave; .venv, dump/ and exp/ stay
 	find tts tests tools egs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install-test:
-	@bash tools/install.sh --extras train,phonemes,eval,asr,content,similarity,test
+	@bash tools/install.sh --extras train,phonemes,eval,asr,content,similarity,image,test
 
 install-dev:
-	@bash tools/install.sh --extras train,phonemes,eval,asr,content,similarity,test,dev
+	@bash tools/install.sh --extras train,phonemes,eval,asr,content,similarity,image,test,dev

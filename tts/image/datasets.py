@@ -1,5 +1,6 @@
 """What every set of images offers, and the one door to all of them."""
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -7,7 +8,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from tts.data.files import some
+from tts.errors import DataError
+from tts.image.celeba import CelebA, attributes_file
 from tts.image.factors import FactorSpace
+from tts.image.folder import ImageFolder
+from tts.image.npz import npz_keys
+from tts.image.published import Cars3D, open_dsprites, open_mpi3d, open_shapes3d
 from tts.image.shapes import Shapes
 from tts.image.sprites import Sprites
 
@@ -45,14 +52,55 @@ class ImageSet(Protocol):
 
 
 def open_images(name_or_path: str, *, size: int = 32) -> ImageSet:
-    """A set of images by its name.
+    """A set of images by its name, or from its published files, at size × size pixels.
+
+    | given | set |
+    |---|---|
+    | `sprites`, `shapes` | rendered on the fly: `Sprites`, `Shapes` |
+    | .npz with `imgs` and `latents_classes` | dSprites |
+    | .npz with `images` | MPI3D |
+    | .h5, .hdf5 | 3D Shapes (needs the extra `image`) |
+    | folder with `list_attr_celeba.txt` | CelebA with its attributes |
+    | folder with .mat files | Cars3D |
+    | any other folder | its images, at any depth |
+
+    A name comes before a path: a folder of the name `shapes` is `./shapes`. Files are decoded once and kept at this size in
+    `~/.cache/glottis/images` (XDG_CACHE_HOME); after that only the images that are asked for are read.
 
     Raises:
-        ValueError: if `size` is outside [8, 256].
+        ValueError: if `size` is outside [8, 256], or larger than the images of a published grid.
+        DataError: if there is no such thing, or it cannot be read.
     """
-    if name_or_path == Sprites.name:
-        return Sprites(size)
-    return Shapes(size)
+    rendered = {Sprites.name: Sprites, Shapes.name: Shapes}
+    if name_or_path in rendered:
+        return rendered[name_or_path](size)
+    path = Path(name_or_path)
+    if path.is_dir():
+        return _open_folder(path, size)
+    if not path.is_file():
+        raise DataError(f"{name_or_path}: no such file or folder, and no set of that name. Known: {', '.join(rendered)}.")
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        return open_shapes3d(path, size)
+    if path.suffix.lower() == ".npz":
+        return _open_npz(path, size)
+    raise DataError(f"{path}: not a set of images. Expected a folder, an .npz (dSprites, MPI3D) or an .h5 (3D Shapes).")
+
+
+def _open_npz(path: Path, size: int) -> ImageSet:
+    keys = npz_keys(path)
+    if {"imgs", "latents_classes"} <= keys:
+        return open_dsprites(path, size)
+    if "images" in keys:
+        return open_mpi3d(path, size)
+    raise DataError(f"{path}: found {some(sorted(keys))}, expected imgs and latents_classes (dSprites) or images (MPI3D).")
+
+
+def _open_folder(path: Path, size: int) -> ImageSet:
+    if attributes_file(path).is_file():
+        return CelebA(path, size)
+    if next(path.glob("*.mat"), None):
+        return Cars3D(path, size)
+    return ImageFolder(path, size)
 
 
 def to_model(images: NDArray[np.uint8]) -> Tensor:

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
-CAMERA = np.array([0.0, 1.6, 3.6], dtype=np.float32)  # right, up, towards the viewer; the solid stands at the origin
-AIM_HEIGHT = 0.62  # of the point looked at, above the origin
-OPENING = 0.40  # tangent of half the angle of view
-WALL_DISTANCE = 1.35  # of each wall from the solid's axis
-LIGHT = np.array([0.36, 0.80, 0.48], dtype=np.float32)  # unit vector towards the light, in the room's frame
-AMBIENT = 0.35  # brightness where the light does not reach
+CAMERA = np.array([0.0, 2.0, 3.6], dtype=np.float32)  # right, up, towards the viewer; the solid stands at the origin
+AIM_HEIGHT = 0.57  # of the point looked at, above the origin
+OPENING = 0.255  # tangent of half the angle of view
+WALL_DISTANCE = 1.5  # of each wall from the solid's axis
+WALL_BRIGHTNESS = (0.78, 0.92)  # left and right; lighter than the solid's upright faces, so a solid of their hue stands out
+LIGHT = np.array([0.20, 0.80, 0.5656854], dtype=np.float32)  # unit vector towards the light, in the room's frame
+AMBIENT = 0.30  # brightness where the light does not reach
+_BALL_HEIGHT, _BALL_RADIUS = 0.6, 0.9  # of a ball that holds every solid
 
 
 @dataclass(frozen=True)
@@ -44,24 +46,24 @@ class View:
 def cast(view: View, solid: Callable[[Array, Array], tuple[Array, Array]], scale: float) -> Array:
     """Brightness in [0, 1] of floor, walls and solid along each ray, (3, n, n), 0 where a ray hits another of the three."""
     # a solid `scale` times as large is the solid itself, seen from 1 / scale of the distance
-    distance, normal = solid(view.origin / np.float32(scale), view.directions)
+    origin = view.origin / np.float32(scale)
+    near = np.isfinite(_ball(origin, view.directions, _BALL_HEIGHT, _BALL_RADIUS)[0])
+    distance, normal = solid(origin, view.directions[near])
     hit = np.isfinite(distance)
-    shade = np.where(hit, _brightness(normal), 0)
-    return np.concatenate([np.where(hit, 0, view.background), shade[None]])
-
-
-def _brightness(normal: Array) -> Array:
-    """Lambert's law with ambient light, for unit normals (..., 3): a + (1 − a) max(0, n · l)."""
-    return AMBIENT + (1 - AMBIENT) * np.maximum(normal @ LIGHT, 0)
+    light = np.concatenate([view.background, np.zeros_like(view.background[:1])])
+    light[:, near] *= ~hit
+    # Lambert's law with ambient light: a + (1 − a) max(0, n · l)
+    light[2, near] = np.where(hit, AMBIENT + (1 - AMBIENT) * np.maximum(normal @ LIGHT, 0), 0)
+    return light
 
 
 def _background(origin: Array, directions: Array) -> Array:
-    """The brightness of floor and walls (2, n, n): 1 on the floor, Lambert's on the walls."""
+    """The brightness of floor and walls (2, n, n): 1 on the floor, one of two on the walls."""
     with np.errstate(divide="ignore"):
         x, y, z = np.moveaxis((np.array([-WALL_DISTANCE, 0, -WALL_DISTANCE], dtype=np.float32) - origin) / directions, -1, 0)
     x, y, z = (np.where(t > 0, t, np.inf) for t in (x, y, z))
     floor = y < np.minimum(x, z)
-    wall = np.where(x < z, _brightness(np.eye(3, dtype=np.float32)[0]), _brightness(np.eye(3, dtype=np.float32)[2]))
+    wall = np.where(x < z, *np.array(WALL_BRIGHTNESS, dtype=np.float32))
     return np.stack([floor.astype(np.float32), np.where(floor, 0, wall)])
 
 
@@ -94,8 +96,8 @@ def _cylinder(origin: Array, directions: Array) -> tuple[Array, Array]:
 
 
 def _capsule(origin: Array, directions: Array) -> tuple[Array, Array]:
-    """An upright capsule of radius .4 and height 1.3."""
-    radius, height = 0.4, 1.3
+    """An upright capsule of radius .43 and height 1.2."""
+    radius, height = 0.43, 1.2
     parts = [
         _ball(origin, directions, radius, radius),
         _ball(origin, directions, height - radius, radius),
@@ -123,11 +125,11 @@ def _tube(origin: Array, directions: Array, radius: float, bottom: float, top: f
     return np.where(inside, t, np.inf), (start + reached[..., None] * flat) / radius
 
 
-def _nearer_root(a: Array, b: Array, c: float) -> Array:
+def _nearer_root(a: Array, b: Array, c: Any) -> Array:
     """The smaller t with a t² + 2 b t + c = 0; infinite where there is none."""
     discriminant = b * b - a * c
     return np.where(discriminant > 0, (-b - np.sqrt(np.maximum(discriminant, 0))) / a, np.inf)
 
 
 SOLIDS = (_cube, _cylinder, _sphere, _capsule)
-"""For a ray origin (3,) and directions (n, n, 3): the distance (n, n) to the solid, infinite past it, and its unit normal there."""
+"""For a ray origin (3,) and directions (..., 3): how far (...) the solid is, infinite past it, and its unit normal there."""

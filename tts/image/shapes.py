@@ -18,9 +18,9 @@ _RAYS = 3  # along the side of a pixel
 class Shapes(FactorGrid):
     """Shapes3D's grid of 10 × 10 × 10 hues × 8 scales × 4 shapes × 15 azimuths = 480,000 images of three channels.
 
-    floor_hue, wall_hue, object_hue: k / 10 of the colour circle at full saturation and value. scale: [.75, 1.25] in equal steps,
-    multiplies lengths. shape: cube, cylinder, sphere, capsule. azimuth: [−30°, 30°] in equal steps, by which room and object
-    are turned; the corner of the room wanders from left to right.
+    floor_hue, wall_hue, object_hue: k / 10 of the colour circle at full saturation and value. scale: [.75, 1.25] in equal
+    steps, multiplies lengths. shape: cube, cylinder, sphere, capsule. azimuth: [−30°, 30°] in equal steps, by which room and
+    object are turned; the corner of the room wanders from left to right.
 
     What the camera sees depends on scale, shape and azimuth alone, so it is cast once for each of the 480 views, with 9 rays a
     pixel; a batch is a gather and a blend. The floor has exactly the palette's colour. Floor, walls and object cover about
@@ -41,7 +41,7 @@ class Shapes(FactorGrid):
     def images(self, index: ArrayLike) -> NDArray[np.uint8]:
         """The images (n, 3, H, W) at `index` (n,).
 
-        pixel = Σ_k c_k w_k        c: colour of floor, walls and object; w: brightness times the share of the pixel they cover
+        pixel = Σ_k c_k w_k        c: colour of floor, walls, object; w: their brightness times their share of the pixel
         """
         *hues, scale, shape, azimuth = self.factors.factors(index).T
         colours = PALETTE[np.stack(hues, axis=1)]  # (n, surfaces, channels)

@@ -17,8 +17,8 @@ _SUBCELLS = 2  # cells of a mask, which is 2 RADIUS wide, along the side of an i
 class Sprites(FactorGrid):
     """dSprites' grid of 3 shapes × 6 scales × 40 orientations × 32 × 32 positions = 737,280 images of one channel.
 
-    shape: square, ellipse, heart. scale: [.5, 1] in equal steps, multiplies lengths. orientation: k · 2π / 40, counter-clockwise.
-    x, y: the centroid, at .21 + .58 k / 31 of the side from the left and from the top.
+    shape: square, ellipse, heart. scale: [.5, 1] in equal steps, multiplies lengths. orientation: k · 2π / 40,
+    counter-clockwise. x, y: the centroid, at .21 + .58 k / 31 of the side from the left and from the top.
 
     The outlines are implicit functions sampled on a grid about 5 times finer than the pixels; a pixel is the share of it
     that is covered. dSprites itself was drawn by another program and is binary: `tts.image.published` reads its file.
