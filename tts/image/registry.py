@@ -7,7 +7,23 @@ from tts.config import from_dict
 from tts.errors import ConfigError
 from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import Kind, ModelConfig
+from tts.image.deformable_vae import DeformableVae
+from tts.image.factor_vae import FactorVae
+from tts.image.guided_vae import GuidedVae
+from tts.image.info_vae import InfoVae
 from tts.image.model import RepresentationModel
+from tts.image.vae import AnnealedVae, BetaVae, DipVae, TcVae, Vae
+from tts.image.vae_config import (
+    AnnealedVaeConfig,
+    BetaVaeConfig,
+    DeformableVaeConfig,
+    DipVaeConfig,
+    FactorVaeConfig,
+    GuidedVaeConfig,
+    InfoVaeConfig,
+    TcVaeConfig,
+    VaeConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -20,6 +36,15 @@ class Method:
 
 MODELS: dict[Kind, Method] = {
     Kind.ddpm: Method(BaseConfig, BaseModel),
+    Kind.vae: Method(VaeConfig, Vae),
+    Kind.betavae: Method(BetaVaeConfig, BetaVae),
+    Kind.annealedvae: Method(AnnealedVaeConfig, AnnealedVae),
+    Kind.factorvae: Method(FactorVaeConfig, FactorVae),
+    Kind.tcvae: Method(TcVaeConfig, TcVae),
+    Kind.infovae: Method(InfoVaeConfig, InfoVae),
+    Kind.dipvae: Method(DipVaeConfig, DipVae),
+    Kind.guidedvae: Method(GuidedVaeConfig, GuidedVae),
+    Kind.deformablevae: Method(DeformableVaeConfig, DeformableVae),
 }
 
 
