@@ -13,7 +13,7 @@ class DeformablePca(nn.Module):
     """A linear image, scaled and rotated: the light decoder of the unsupervised Guided-VAE.
 
         image(p) = (W z_content + b)( S(z_0) R(z_1) p ) ,   logits of pixels, p in [-1, 1]^2 from the centre
-        S = diag(exp(-scale_rate z_0)) ,   R the rotation by angle_rate z_1
+        S = diag(exp(-scale_rate z_0)) ,   R the rotation by angle_rate z_1, clockwise as seen
 
     A greater z_0 makes what is seen larger, and z_0 = z_1 = 0 leaves it. The published code has scales that are linear in z_0
     and may vanish, two samplings one after the other, and black around the image; here there is one sampling, and around the
