@@ -77,7 +77,8 @@ class LatentPrior(nn.Module):
         self.register_buffer("mean", torch.zeros(config.n_units, config.unit_dim))
         self.register_buffer("std", torch.ones(config.n_units, config.unit_dim))
         self.network = SkipMlp(config.n_units * config.unit_dim, config.width, config.layers)
-        self.times = TimeSampler(self.schedule, "uniform")
+        with torch.device("cpu"):  # its numbers are read, also where the weights are yet to come ("meta")
+            self.times = TimeSampler(self.schedule, "uniform")
 
     @property
     def schedule(self) -> Schedule:

@@ -84,7 +84,8 @@ class DiffusionModelBase(RepresentationModel):
         super().__init__(config)
         self.register_buffer("data_std", torch.full((config.channels, 1, 1), 0.5))
         diffusion = config.diffusion
-        self.times = TimeSampler(self.schedule, diffusion.times.value, diffusion.t_min)
+        with torch.device("cpu"):  # its numbers are read, also where the weights are yet to come ("meta")
+            self.times = TimeSampler(self.schedule, diffusion.times.value, diffusion.t_min)
 
     @abstractmethod
     def composite(self, z: Tensor | None) -> Composite:

@@ -42,9 +42,10 @@ class TrainedOn:
     steps: int
     images: int  # seen, repeated ones counted again
     seed: int
+    cpu_seconds: float  # of computing the steps, all threads together; drawing images and figures aside
 
     def __post_init__(self) -> None:
-        check_ranges(self, "trained", "size steps images seed", 0, 1e18)
+        check_ranges(self, "trained", "size steps images seed cpu_seconds", 0, 1e18)
 
 
 @dataclass(frozen=True, kw_only=True)

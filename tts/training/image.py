@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from typing import Any
 
 import lightning as L
@@ -28,11 +29,18 @@ class ImageTask(L.LightningModule):
         self.config, self.model = config, model
         frozen = {id(p): p for p in model.parameters() if not p.requires_grad}
         self.ema: RepresentationModel = copy.deepcopy(model, frozen).requires_grad_(False)
-        self.batches, self.bad_steps = 0, 0
+        self.batches, self.bad_steps, self.cpu_seconds = 0, 0, 0.0
 
     def training_step(self, batch: tuple[Tensor, Tensor | None], batch_index: int) -> None:
         """One step of every phase on images (B, C, H, W) in [-1, 1] and labels (B, K) or None."""
-        x, labels = batch
+        began = time.process_time()
+        finite = self._train_on(*batch)
+        self.batches += 1
+        self.cpu_seconds += time.process_time() - began
+        self._count_bad_steps(finite)
+
+    def _train_on(self, x: Tensor, labels: Tensor | None) -> bool:
+        """The phases' steps, then the moving average; whether all gradients were finite."""
         self.model.progress.fill_(min(self.batches / self.config.steps, 1.0))
         seed = hash((self.config.seed, self.batches)) & 0x7FFFFFFF
         torch.manual_seed(seed)  # noqa: TID251  dropout knows no generator
@@ -40,8 +48,7 @@ class ImageTask(L.LightningModule):
         finite = all(self._step(number, x, labels, generator) for number in range(len(self.model.phases)))
         if finite:
             self._follow()
-        self.batches += 1
-        self._count_bad_steps(finite)
+        return finite
 
     def _step(self, number: int, x: Tensor, labels: Tensor | None, generator: torch.Generator) -> bool:
         """One optimizer step of a phase, left out when its gradient is not finite; whether it was taken."""
@@ -107,14 +114,16 @@ class ImageTask(L.LightningModule):
         return made
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The time sampler's statistics, the batches seen, left-out ones too, and the bad-step count belong to the run."""
+        """The time sampler's statistics, the batches seen, left-out ones too, and the counts belong to the run."""
         checkpoint["batches"], checkpoint["bad_steps"] = self.batches, self.bad_steps
+        checkpoint["cpu_seconds"] = self.cpu_seconds
         if isinstance(self.model, DiffusionModelBase):
             checkpoint["times"] = self.model.times.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """See on_save_checkpoint."""
         self.batches, self.bad_steps = checkpoint["batches"], checkpoint["bad_steps"]
+        self.cpu_seconds = checkpoint["cpu_seconds"]
         if isinstance(self.model, DiffusionModelBase):
             self.model.times.load_state_dict(checkpoint["times"])
 

@@ -15,6 +15,7 @@ from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_grids import grid, save_grid
 from tts.inference.image_model import ImageModel
+from tts.training.image import ImageTask
 from tts.training.image_config import ImageTrainConfig
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class ImageFigures(L.Callback):
 
     def draw(self, exp: Path, task: Any, board: Any, step: int) -> None:
         """Write the figures and diagnostics of this step."""
-        loaded = loaded_model(task.ema, self.images, trained_on(self.config, step), N_MEASURED)
+        loaded = loaded_model(task.ema, self.images, trained_on(task), N_MEASURED)
         model = ImageModel(loaded, task.device)
         shown = self.images.images(spread_index(self.images, N_SHOWN))
         for name, rows in figures(model, shown).items():
@@ -79,9 +80,13 @@ def usage_of(model: RepresentationModel, images: ImageSet, n: int) -> CodeUsage 
     return z_usage(model, x, torch.Generator().manual_seed(0))
 
 
-def trained_on(config: ImageTrainConfig, step: int) -> TrainedOn:
-    """What the model folder says of a run after a step."""
-    return TrainedOn(data=config.data, size=config.size, steps=step, images=step * config.batch_size, seed=config.seed)
+def trained_on(task: ImageTask) -> TrainedOn:
+    """What the model folder says of a run."""
+    config, steps = task.config, task.global_step
+    seen = task.batches * config.batch_size
+    return TrainedOn(
+        data=config.data, size=config.size, steps=steps, images=seen, seed=config.seed, cpu_seconds=round(task.cpu_seconds, 3)
+    )
 
 
 def figures(model: ImageModel, shown: np.ndarray) -> dict[str, list[np.ndarray]]:

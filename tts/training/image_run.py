@@ -103,7 +103,7 @@ def export(task: ImageTask, images: ImageSet, exp: Path, step: int) -> Path:
         ModelError: after `z_usage_after` steps, if the denoiser ignores the code; the folder is there all the same.
     """
     config = task.config
-    loaded = loaded_model(task.ema, images, trained_on(config, step), N_CODES)
+    loaded = loaded_model(task.ema, images, trained_on(task), N_CODES)
     save_image_folder(exp / PACKED, loaded, image_card(f"{config.model.kind.value} on {images.name}", loaded))
     usage = usage_of(task.ema, images, N_USAGE)
     if usage is not None and step >= config.z_usage_after:
