@@ -42,7 +42,7 @@ class DownPath(nn.Module):
         for i, level in enumerate(self.levels):
             if i:
                 h = self.shrink[i - 1](h)
-            for stage in level:
+            for stage in level.children():
                 h = stage(h, time, condition)
                 skips.append(h)
         return skips
@@ -84,7 +84,7 @@ class UpPath(nn.Module):
         for i, level in enumerate(self.levels):
             if i:
                 h = self.grow[i - 1](F.interpolate(h, scale_factor=2.0, mode="nearest"))
-            for stage in level:
+            for stage in level.children():
                 h = stage(torch.cat((h, left.pop()), dim=1), time, condition)
         return self.head(F.silu(self.norm(h)))
 
