@@ -7,6 +7,9 @@ from tts.config import from_dict
 from tts.errors import ConfigError
 from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import Kind, ModelConfig
+from tts.image.diffae import DiffAe, DiffAeConfig
+from tts.image.encdiff import EncDiff, EncDiffConfig
+from tts.image.infodiffusion import InfoDiffusion, InfoDiffusionConfig
 from tts.image.model import RepresentationModel
 
 
@@ -20,6 +23,9 @@ class Method:
 
 MODELS: dict[Kind, Method] = {
     Kind.ddpm: Method(BaseConfig, BaseModel),
+    Kind.diffae: Method(DiffAeConfig, DiffAe),
+    Kind.encdiff: Method(EncDiffConfig, EncDiff),
+    Kind.infodiffusion: Method(InfoDiffusionConfig, InfoDiffusion),
 }
 
 
