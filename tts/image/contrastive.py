@@ -41,7 +41,7 @@ class ContrastiveConfig(ModelConfig):
         check_ranges(self, "model", "factor_sizes", 1, 1000)
         if len(self.factor_names) != len(self.factor_sizes) or len({*self.factor_names}) != len(self.factor_names):
             raise ConfigError(
-                f"model.factor_names: found {self.factor_names} for {len(self.factor_sizes)} sizes, expected one name of its own "
+                f"model.factor_names: found {self.factor_names} for {len(self.factor_sizes)} sizes, expected a name of its own "
                 "for each."
             )
         if self.unit_dim != 1:

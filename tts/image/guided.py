@@ -80,14 +80,6 @@ class GuidedModel(DiffusionModelBase):
         """The codes of the images, (B, N, d)."""
         return self.factors(x)
 
-    def state(self, x: Tensor) -> Tensor:
-        """What is diffused of the images x (B, C, H, W)."""
-        return x
-
-    def pixels(self, y: Tensor) -> Tensor:
-        """The images of states without noise, (B, C, H, W)."""
-        return y
-
     def composite(
         self, z: Tensor | None, *, strength: float = 1.0, tail: float = 0.0, factors: Sequence[int] | None = None
     ) -> Composite:

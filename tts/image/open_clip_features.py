@@ -12,7 +12,7 @@ from tts.image.factor_provider import FeatureExtractor
 
 
 class OpenClipFeatures(FeatureExtractor):
-    """CLIP's image features, of length 1. Images are resized to what it was trained on, and normalised by its mean and deviation.
+    """CLIP's image features, of length 1. Images are resized to its own size, and normalised by its own mean and deviation.
 
     Args:
         name: of the architecture, e.g. "ViT-B-32".
