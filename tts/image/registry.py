@@ -6,7 +6,9 @@ from typing import Any
 from tts.config import from_dict
 from tts.errors import ConfigError
 from tts.image.base import BaseConfig, BaseModel
+from tts.image.clip_guided import ClipGuided, ClipGuidedConfig
 from tts.image.config import Kind, ModelConfig
+from tts.image.contrastive import ContrastiveConfig, ContrastiveModel
 from tts.image.deformable_vae import DeformableVae
 from tts.image.diffae import DiffAe, DiffAeConfig
 from tts.image.disdiff import DisDiff, DisDiffConfig
@@ -43,6 +45,8 @@ MODELS: dict[Kind, Method] = {
     Kind.ddpm: Method(BaseConfig, BaseModel),
     Kind.pdae: Method(PdaeConfig, Pdae),
     Kind.disdiff: Method(DisDiffConfig, DisDiff),
+    Kind.clip_guided: Method(ClipGuidedConfig, ClipGuided),
+    Kind.contrastive: Method(ContrastiveConfig, ContrastiveModel),
     Kind.vae: Method(VaeConfig, Vae),
     Kind.betavae: Method(BetaVaeConfig, BetaVae),
     Kind.annealedvae: Method(AnnealedVaeConfig, AnnealedVae),
