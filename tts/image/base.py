@@ -27,7 +27,7 @@ class BaseModel(DiffusionModelBase):
 
     def __init__(self, config: BaseConfig) -> None:
         super().__init__(config)
-        self.unet = ImageUNet(channels=config.channels, **asdict(config.unet))
+        self.unet = ImageUNet(channels=config.state_channels, **asdict(config.unet))
 
     def encode(self, x: Tensor) -> Tensor:
         """There are no units: (B, 0, d)."""

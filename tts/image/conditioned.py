@@ -28,7 +28,7 @@ class ConditionedModel(DiffusionModelBase):
         super().__init__(config)
         self.encoder = ImageEncoder(config.channels, config.encoder_width, config.size, encoder_outputs)
         sizes = asdict(config.unet)
-        self.unet = ImageUNet(channels=config.channels, condition=condition, condition_dim=condition_dim, **sizes)
+        self.unet = ImageUNet(channels=config.state_channels, condition=condition, condition_dim=condition_dim, **sizes)
 
     @abstractmethod
     def condition(self, z: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from enum import Enum
 
 from tts.config import check_ranges
 from tts.errors import ConfigError
+from tts.image.stage_config import KlConfig, VqConfig
 
 MAX_SIZE, MAX_WIDTH, MAX_LAYERS = 1024, 8192, 128  # beyond these a configuration is damaged or hostile
 
@@ -12,6 +13,7 @@ MAX_SIZE, MAX_WIDTH, MAX_LAYERS = 1024, 8192, 128  # beyond these a configuratio
 class Kind(str, Enum):
     """The method; the key of `tts.image.registry.MODELS`."""
 
+    first_stage = "first_stage"
     ddpm = "ddpm"
     diffae = "diffae"
     encdiff = "encdiff"
@@ -125,7 +127,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_ranges(self, "model", "channels", 1, 64)
         check_ranges(self, "model", "size", 4, MAX_SIZE)
-        check_ranges(self, "model", "n_units", 0 if self.kind is Kind.ddpm else 1, MAX_WIDTH)
+        check_ranges(self, "model", "n_units", 0 if self.kind in (Kind.ddpm, Kind.first_stage) else 1, MAX_WIDTH)
         check_ranges(self, "model", "unit_dim", 1, MAX_WIDTH)
 
     @property
@@ -136,10 +138,29 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionModelConfig(ModelConfig):
-    """What every diffusion model has beside its image and code."""
+    """What every diffusion model has beside its image and code; with `vq` or `kl` it diffuses latents, not pixels."""
 
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     unet: UNetConfig = field(default_factory=UNetConfig)
+    vq: VqConfig | None = None
+    kl: KlConfig | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.vq is not None and self.kl is not None:
+            raise ConfigError("model: found both vq and kl, expected one first stage at most.")
+        if self.stage is not None and self.stage.channels != self.channels:
+            raise ConfigError(f"model: the first stage has {self.stage.channels} channels, the images have {self.channels}.")
+
+    @property
+    def stage(self) -> VqConfig | KlConfig | None:
+        """The first stage, or None where pixels are diffused."""
+        return self.vq or self.kl
+
+    @property
+    def state_channels(self) -> int:
+        """Planes of what is diffused."""
+        return self.channels if self.stage is None else self.stage.latent_channels
 
 
 @dataclass(frozen=True, kw_only=True)

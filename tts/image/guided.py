@@ -42,7 +42,7 @@ class GuidedModel(DiffusionModelBase):
 
     def __init__(self, config: DiffusionModelConfig, factors: FactorEncoder, *, condition_dim: int, n_factors: int) -> None:
         super().__init__(config)
-        sizes = {"channels": config.channels, **dataclasses.asdict(config.unet)}
+        sizes = {"channels": config.state_channels, **dataclasses.asdict(config.unet)}
         self.unet = ImageUNet(**sizes).requires_grad_(False)
         self.factors = factors
         self.gradients = GradientDecoder(**sizes, condition_dim=condition_dim, factors=n_factors)
@@ -63,7 +63,7 @@ class GuidedModel(DiffusionModelBase):
         Raises:
             ModelError: if its network, schedule or parametrization is another, naming the fields.
         """
-        names = ("channels", "size", "unet", "diffusion")
+        names = ("channels", "size", "unet", "diffusion", "vq", "kl")
         mine, theirs = ({n: to_dict(getattr(m.config, n)) for n in names} for m in (self, base))
         for values in (mine, theirs):  # where and how the loss is measured is of no consequence to what was learned
             values["diffusion"] = {k: v for k, v in values["diffusion"].items() if k not in ("weighting", "times", "t_min")}
@@ -71,6 +71,8 @@ class GuidedModel(DiffusionModelBase):
         if differing:
             raise ModelError(f"the base does not fit this model: {'; '.join(differing)}. Give both the same values.")
         self.unet.load_state_dict(base.get_submodule("unet").state_dict())
+        if base.first_stage is not None:
+            self.take_first_stage(base.first_stage)
         self.data_std.copy_(base.data_std)
 
     def measure(self, x: Tensor) -> None:

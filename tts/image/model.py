@@ -16,6 +16,7 @@ from tts.diffusion import (
     vp_linear,
 )
 from tts.image.config import DiffusionModelConfig, ModelConfig, ParametrizationKind, ScheduleKind, TimesKind
+from tts.image.first_stage import build_stage
 
 
 class RepresentationModel(nn.Module, ABC):
@@ -82,7 +83,8 @@ class DiffusionModelBase(RepresentationModel):
 
     def __init__(self, config: DiffusionModelConfig) -> None:
         super().__init__(config)
-        self.register_buffer("data_std", torch.full((config.channels, 1, 1), 0.5))
+        self.first_stage = None if config.stage is None else build_stage(config.stage).requires_grad_(False)
+        self.register_buffer("data_std", torch.full((config.state_channels, 1, 1), 0.5))
         diffusion = config.diffusion
         with torch.device("cpu"):  # its numbers are read, also where the weights are yet to come ("meta")
             self.times = TimeSampler(self.schedule, diffusion.times.value, diffusion.t_min)
@@ -111,15 +113,27 @@ class DiffusionModelBase(RepresentationModel):
     @property
     def diffuses_pixels(self) -> bool:
         """Whether the state is the image itself, so that x0_hat may be held in [-1, 1] with `clip_to_pixels`."""
-        return True
+        return self.first_stage is None
+
+    def take_first_stage(self, stage: nn.Module) -> None:
+        """Copy a trained first stage of the same configuration into the frozen one."""
+        if self.first_stage is not None:
+            self.first_stage.load_state_dict(stage.state_dict())
+
+    def train(self, mode: bool = True) -> "DiffusionModelBase":
+        """As always, but the frozen first stage stays in evaluation."""
+        super().train(mode)
+        if self.first_stage is not None:
+            self.first_stage.eval()
+        return self
 
     def state(self, x: Tensor) -> Tensor:
-        """What is diffused of the images x (B, C, H, W)."""
-        return x
+        """What is diffused of the images x (B, C, H, W): they themselves, or latents of the first stage."""
+        return x if self.first_stage is None else self.first_stage.encode(x)
 
     def pixels(self, y: Tensor) -> Tensor:
         """The images (B, C, H, W) of states y at t = 0."""
-        return y
+        return y if self.first_stage is None else self.first_stage.decode(y)
 
     @torch.no_grad()
     def measure(self, x: Tensor) -> None:

@@ -19,6 +19,7 @@ from tts.image.info_vae import InfoVae
 from tts.image.infodiffusion import InfoDiffusion, InfoDiffusionConfig
 from tts.image.model import RepresentationModel
 from tts.image.pdae import Pdae, PdaeConfig
+from tts.image.stage_model import FirstStageConfig, FirstStageModel
 from tts.image.vae import AnnealedVae, BetaVae, DipVae, TcVae, Vae
 from tts.image.vae_config import (
     AnnealedVaeConfig,
@@ -42,6 +43,7 @@ class Method:
 
 
 MODELS: dict[Kind, Method] = {
+    Kind.first_stage: Method(FirstStageConfig, FirstStageModel),
     Kind.ddpm: Method(BaseConfig, BaseModel),
     Kind.pdae: Method(PdaeConfig, Pdae),
     Kind.disdiff: Method(DisDiffConfig, DisDiff),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tts.config import check_ranges
 from tts.image.datasets import ImageSet, to_model
+from tts.image.stage_model import FirstStageModel
 from tts.inference.image_model import ImageModel
 from tts.metrics.attributes import tad
 from tts.metrics.codes import pca_codes
@@ -50,7 +51,7 @@ def evaluate_image_model(model: ImageModel, images: ImageSet, settings: Evaluati
 
     Args:
         model: any.
-        images: the data; with a factor grid there are disentanglement scores, with binary attributes TAD, without labels neither.
+        images: the data; a factor grid gives disentanglement scores, binary attributes TAD, no labels neither.
         settings: on how much.
         options: fields of `ImageSampling`, for reconstructions and samples.
 
@@ -71,9 +72,10 @@ def evaluate_image_model(model: ImageModel, images: ImageSet, settings: Evaluati
             figures, protocol = score_codes(values, images, index, settings)
             systems[name] = figures
     own = systems[model.config.kind.value]
-    if model.has_codes:
+    if isinstance(model.model, FirstStageModel) or (model.draws and model.has_codes):
         own |= reconstruction_figures(model, images, rng.integers(len(images), size=settings.images), settings.seed, options)
-    own["frechet"] = sample_distance(model, images, rng.integers(len(images), size=settings.samples), settings, options)
+    if model.draws:
+        own["frechet"] = sample_distance(model, images, rng.integers(len(images), size=settings.samples), settings, options)
     return {"systems": systems, "protocol": protocol}
 
 

@@ -13,6 +13,7 @@ from tts.device import resolve_device
 from tts.errors import ModelError
 from tts.image.datasets import to_model, to_uint8
 from tts.image.model import DiffusionModelBase
+from tts.image.stage_model import FirstStageModel
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_diffusion import ImageSampling, forward, reverse, slerp
 from tts.inference.image_folder import LoadedImageModel, load_image_folder
@@ -64,6 +65,11 @@ class ImageModel:
     def is_diffusion(self) -> bool:
         """Whether there is noise to start from, and sampling options; a VAE has neither."""
         return isinstance(self.model, DiffusionModelBase)
+
+    @property
+    def draws(self) -> bool:
+        """Whether images come out of it: an image-text encoder draws none, a first stage only those it is given."""
+        return self.is_diffusion or hasattr(self.model, "decode")
 
     def encode(self, images: Images) -> Codes:
         """The code of each image, (n, N, d).
@@ -139,6 +145,8 @@ class ImageModel:
 
     def reconstruct(self, images: Images, *, inverted: bool = False, seed: int = 0, **options: Any) -> Images:
         """decode(encode(images)); with `inverted` from the images' own noise, so that what the code lacks comes from there."""
+        if isinstance(self.model, FirstStageModel):
+            return to_uint8(torch.from_numpy(self._batches(self.model.reconstruct, self._tensor(images))))
         codes = self.encode(images)
         return self.decode(codes, self.invert(images, codes, **options) if inverted else None, seed=seed, **options)
 
@@ -160,7 +168,7 @@ class ImageModel:
     def traverse(
         self, image: Images, unit: int, *, count: int = 7, inverted: bool = False, seed: int = 0, **options: Any
     ) -> Images:
-        """One image (1, C, H, W) with a unit moved along its axis, from the 5 % to the 95 % quantile of the data: (count, C, H, W).
+        """One image (1, C, H, W) with a unit moved along its axis, from the data's 5 % to its 95 % quantile: (count, C, H, W).
 
         All are on the same noise: drawn, or with `inverted` the image's own.
         """
@@ -192,7 +200,7 @@ class ImageModel:
         inverted: bool = True,
         **options: Any,
     ) -> Images:
-        """The images with their codes moved along a direction, on their own noise: (n · len(strengths), C, H, W), image by image.
+        """The images with their codes moved along a direction, on their own noise: (n · len(strengths), C, H, W), by image.
 
         z' = denormalise(normalise(z) + s sqrt(D) w / |w|),   D numbers in the code
 
@@ -223,6 +231,8 @@ class ImageModel:
         return np.repeat(noise, count, axis=0)
 
     def _render(self, z: Tensor | None, n: int, noise: ArrayLike | None, seed: int, options: dict[str, Any]) -> Images:
+        if not self.draws:
+            raise ModelError(f"a model of kind {self.config.kind.value} draws no images. Give another model.")
         if not self.is_diffusion:
             if noise is not None or options:
                 raise ValueError(f"a model of kind {self.config.kind.value} takes neither noise nor sampling options.")

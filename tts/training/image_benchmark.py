@@ -19,6 +19,7 @@ from tts.inference.image_folder import load_image_folder
 from tts.inference.image_model import ImageModel
 from tts.inference.image_report import image_table
 from tts.training.image_config import ImageTrainConfig, load_image_config
+from tts.training.image_parts import NONE, Parts
 from tts.training.image_prior import PriorTraining, train_latent_prior
 from tts.training.image_run import train_image_model
 
@@ -71,26 +72,26 @@ def run_benchmark(benchmark: Benchmark, out: Path, device: str = "auto") -> str:
     """
     configs = {method: benchmark.config(method) for method in benchmark.methods}
     guided = [m for m, config in configs.items() if issubclass(MODELS[config.model.kind].model, GuidedModel)]
-    base = None
+    base = NONE
     if guided:
-        base = train_image_model(benchmark.config("ddpm", f"device={device}"), out / "base")
+        base = Parts(base=train_image_model(benchmark.config("ddpm", f"device={device}"), out / "base"))
     for seed in benchmark.seeds:
         for method in benchmark.methods:
             row = out / "rows" / f"{method}-seed{seed}.json"
             if row.exists():
                 logger.info("%s, seed %d: done before", method, seed)
                 continue
-            write_json(row, _row(benchmark, method, seed, out, base if method in guided else None, device))
+            write_json(row, _row(benchmark, method, seed, out, base if method in guided else NONE, device))
             write_text(out / "RESULTS.md", benchmark_table(out, benchmark))
     return benchmark_table(out, benchmark)
 
 
-def _row(benchmark: Benchmark, method: str, seed: int, out: Path, base: Path | None, device: str) -> dict[str, Any]:
+def _row(benchmark: Benchmark, method: str, seed: int, out: Path, parts: Parts, device: str) -> dict[str, Any]:
     """Figures of one method and seed, and those of the baselines on the same images."""
     overrides = [f"seed={seed}", f"device={device}"]
     if benchmark.minutes:
-        overrides.append(f"steps={_steps(benchmark, method, out, base, device)}")
-    folder = train_image_model(benchmark.config(method, *overrides), out / f"{method}-seed{seed}", base=base)
+        overrides.append(f"steps={_steps(benchmark, method, out, parts, device)}")
+    folder = train_image_model(benchmark.config(method, *overrides), out / f"{method}-seed{seed}", parts=parts)
     train_latent_prior(PriorTraining(steps=60 if benchmark.fast else 3000, seed=seed), folder, device=device)
     loaded = load_image_folder(folder)
     model = ImageModel(loaded, resolve_device(device))
@@ -106,12 +107,12 @@ def _row(benchmark: Benchmark, method: str, seed: int, out: Path, base: Path | N
     return {"method": model.config.kind.value} | found
 
 
-def _steps(benchmark: Benchmark, method: str, out: Path, base: Path | None, device: str) -> int:
+def _steps(benchmark: Benchmark, method: str, out: Path, parts: Parts, device: str) -> int:
     """The steps that fit into the minutes, from the CPU time of a short run; found once for all seeds."""
     path = out / "steps" / f"{method}.json"
     if not path.exists():
         probe = benchmark.config(method, f"device={device}", f"steps={PROBE_STEPS}", f"figures_every={10 * PROBE_STEPS}")
-        folder = train_image_model(probe, out / "steps" / method, base=base)
+        folder = train_image_model(probe, out / "steps" / method, parts=parts)
         seconds = load_image_folder(folder).trained.cpu_seconds / PROBE_STEPS
         write_json(path, {"seconds_per_step": seconds, "steps": max(1, round(benchmark.minutes * 60 / seconds))})
     return int(read_json(path)["steps"])

@@ -10,6 +10,7 @@ import torch
 
 from tts.image.datasets import ImageSet, to_model
 from tts.image.model import DiffusionModelBase, RepresentationModel
+from tts.image.stage_model import FirstStageModel
 from tts.image.usage import CodeUsage, z_usage
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
@@ -91,6 +92,10 @@ def trained_on(task: ImageTask) -> TrainedOn:
 
 def figures(model: ImageModel, shown: np.ndarray) -> dict[str, list[np.ndarray]]:
     """Rows of images: samples; what is shown above its reconstructions; every unit moved along its axis."""
+    if isinstance(model.model, FirstStageModel):
+        return {"reconstructions": [shown, model.reconstruct(shown)]}
+    if not model.draws:
+        return {}
     options = {"steps": FIGURE_STEPS} if model.is_diffusion else {}
     rows = {"samples": list(model.sample(32, **options).reshape(4, 8, *shown.shape[1:]))}
     if model.loaded.codes is None:

@@ -7,20 +7,17 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from tts.errors import ConfigError
-from tts.image.config import DiffusionModelConfig
 from tts.image.datasets import ImageSet, open_images, to_model
-from tts.image.guided import GuidedModel
-from tts.image.model import DiffusionModelBase, RepresentationModel
-from tts.image.registry import MODELS, build_model
+from tts.image.stage_model import FirstStageModel
 from tts.inference.image_card import image_card
-from tts.inference.image_folder import PACKED, load_image_folder, save_image_folder
+from tts.inference.image_folder import PACKED, save_image_folder
 from tts.training.checkpoints import read_checkpoint
 from tts.training.fit import fit
 from tts.training.image import ImageTask
 from tts.training.image_callbacks import ImageFigures, loaded_model, spread_index, trained_on, usage_of
 from tts.training.image_config import ImageTrainConfig
 from tts.training.image_data import ImageStream
+from tts.training.image_parts import NONE, Parts, complete_model, new_model
 from tts.training.one_device import LAST, checkpoint_to_resume, make_trainer
 
 logger = logging.getLogger(__name__)
@@ -29,7 +26,7 @@ MODEL_KEYS = ("model", "data", "size", "flips", "batch_size", "steps", "optimize
 N_SPREAD, N_CODES, N_USAGE = 1024, 4096, 512  # images for the spread of the data, the statistics of codes, their usage
 
 
-def train_image_model(config: ImageTrainConfig, exp: Path, *, base: Path | None = None, resume: str = "auto") -> Path:
+def train_image_model(config: ImageTrainConfig, exp: Path, *, parts: Parts = NONE, resume: str = "auto") -> Path:
     """Train in `exp` until `config.steps`, on one device; the model folder, `exp`/model.
 
     With resume "auto" a run that was stopped, even killed, goes on from its last checkpoint and ends with the weights of a run
@@ -38,62 +35,30 @@ def train_image_model(config: ImageTrainConfig, exp: Path, *, base: Path | None 
     Args:
         config: the run; channels and size of its model are set to those of the data.
         exp: gets train.json, last.ckpt, tensorboard/, images/ and model/.
-        base: model folder of the unconditional diffusion model that PDAE, DisDiff and CLIP-guided DisDiff stand on.
+        parts: model folders of what the method stands on.
         resume: "auto" or "never".
 
     Raises:
-        ConfigError: if the method needs a base and none is given, or takes none.
-        ModelError: if `exp` holds another run, or one at all and resume is "never"; if the base does not fit; if the run ends
+        ConfigError: if the method needs a part that is not given, or takes none.
+        ModelError: if `exp` holds another run, or one at all and resume is "never"; if a part does not fit; if the run ends
             with an encoder that is ignored.
         DataError: if the data cannot be read.
     """
     torch.set_num_threads(config.threads)
     images = open_images(config.data, size=config.size)
-    config = complete_config(config, images, base)
+    config = dataclasses.replace(config, model=complete_model(config.model, images, parts))
     checkpoint = checkpoint_to_resume(config, exp, MODEL_KEYS, resume)
     stream = ImageStream(images, config.batch_size, seed=config.seed, flips=config.flips)
     if checkpoint is not None:
         stream.first_batch = read_checkpoint(checkpoint)["batches"]
-    task = ImageTask(config, start(config, images, base))
+    measured = to_model(images.images(spread_index(images, N_SPREAD)))
+    task = ImageTask(config, new_model(config.model, parts, measured, config.seed))
     trainer = make_trainer(config, exp, [ImageFigures(images, config)])
     loader = DataLoader(stream, batch_size=None, num_workers=config.workers)
     fit(trainer, task, loader, checkpoint)
     if trainer.global_step % config.checkpoint_every:
         trainer.save_checkpoint(exp / LAST)
     return export(task, images, exp, trainer.global_step)
-
-
-def complete_config(config: ImageTrainConfig, images: ImageSet, base: Path | None) -> ImageTrainConfig:
-    """The configuration with what the data and the base decide: channels, size; the base's network and diffusion.
-
-    Raises:
-        ConfigError: if the method needs a base and none is given, or takes none.
-    """
-    is_guided = issubclass(MODELS[config.model.kind].model, GuidedModel)
-    if is_guided != (base is not None):
-        needed = "needs --base: the folder of a trained ddpm; none was given" if is_guided else f"takes no base, found {base}"
-        raise ConfigError(f"model.kind: {config.model.kind.value} {needed}.")
-    model = dataclasses.replace(config.model, channels=images.channels, size=images.size)
-    if base is not None and isinstance(model, DiffusionModelConfig):
-        theirs, mine = load_image_folder(base).model.config, model.diffusion
-        if not isinstance(theirs, DiffusionModelConfig):
-            raise ConfigError(f"{base}: a model of kind {theirs.kind.value} is no base. Give the folder of a trained ddpm.")
-        # where and how the loss is measured is the method's own
-        diffusion = dataclasses.replace(theirs.diffusion, weighting=mine.weighting, times=mine.times, t_min=mine.t_min)
-        model = dataclasses.replace(model, unet=theirs.unet, diffusion=diffusion)
-    return dataclasses.replace(config, model=model)
-
-
-def start(config: ImageTrainConfig, images: ImageSet, base: Path | None) -> RepresentationModel:
-    """The model before step 0: weights drawn from the seed, the spread of the data measured, the base in its place."""
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)  # noqa: TID251  initial weights know no generator
-        model = build_model(config.model)
-    if isinstance(model, GuidedModel) and base is not None:
-        model.take_base(load_image_folder(base).model)
-    if isinstance(model, DiffusionModelBase):
-        model.measure(to_model(images.images(spread_index(images, N_SPREAD))))
-    return model
 
 
 def export(task: ImageTask, images: ImageSet, exp: Path, step: int) -> Path:
@@ -103,6 +68,8 @@ def export(task: ImageTask, images: ImageSet, exp: Path, step: int) -> Path:
         ModelError: after `z_usage_after` steps, if the denoiser ignores the code; the folder is there all the same.
     """
     config = task.config
+    if isinstance(task.ema, FirstStageModel):
+        task.ema.measure(to_model(images.images(spread_index(images, N_SPREAD))).to(task.device))
     loaded = loaded_model(task.ema, images, trained_on(task), N_CODES)
     save_image_folder(exp / PACKED, loaded, image_card(f"{config.model.kind.value} on {images.name}", loaded))
     usage = usage_of(task.ema, images, N_USAGE)
