@@ -27,9 +27,8 @@ def image_table(systems: Mapping[str, Mapping[str, Any]]) -> str:
     """A Markdown table: a row a system, a column for every figure of `COLUMNS` that one of them has."""
     used = [key for key in COLUMNS if any(key in figures for figures in systems.values())]
     lines = ["| " + " | ".join(["system", *(COLUMNS[key] for key in used)]) + " |", "|---" * (len(used) + 1) + "|"]
-    lines += [
-        "| " + " | ".join([name, *(_cell(key, figures.get(key)) for key in used)]) + " |" for name, figures in systems.items()
-    ]
+    for name, figures in systems.items():
+        lines.append("| " + " | ".join([name, *(_cell(key, figures.get(key)) for key in used)]) + " |")
     return "\n".join(lines) + "\n"
 
 

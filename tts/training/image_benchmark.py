@@ -130,9 +130,9 @@ def benchmark_table(out: Path, benchmark: Benchmark) -> str:
     budget = f"{benchmark.minutes:g} CPU minutes each" if benchmark.minutes else "the steps of the presets"
     lines = [
         image_table({name: _spread(rows) for name, rows in found.items()}),
-        f"{benchmark.data}, {benchmark.size} pixels, profile {benchmark.profile}, {budget}; mean ± deviation over the seeds, their "
-        f"number in brackets. {'; '.join(sorted(protocols))}. Fréchet distance on the features of a fixed random network. Seconds "
-        "and minutes are CPU time of all threads; the base of guided methods is not counted.",
+        f"{benchmark.data}, {benchmark.size} pixels, profile {benchmark.profile}, {budget}; mean ± deviation over the seeds, "
+        f"their number in brackets. {'; '.join(sorted(protocols))}. Fréchet distance on the features of a fixed random network. "
+        "Seconds and minutes are CPU time of all threads; the base of guided methods is not counted.",
     ]
     return "\n".join(lines) + "\n"
 
