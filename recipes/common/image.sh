@@ -28,6 +28,7 @@ ngpu=0                       # 1 trains on a GPU, 0 on the CPU
 expdir=                      # folder of experiments (default exp/ beside recipes/)
 train_config=                # preset in conf/image (default METHOD_PROFILE)
 train_args=                  # overrides of the preset, such as "steps=100 model.n_units=6"
+latent=false                 # true: a VQ first stage is trained before, and its latents are diffused in place of pixels
 base_args=                   # overrides of the preset of the base, for pdae, disdiff and clip_guided
 edit_label=                  # label along which images are edited (default the first one)
 licence=                     # for the card: what the images are, and under which licence
@@ -37,6 +38,8 @@ parse_options "${BASH_SOURCE[0]}" "$@"
 
 [[ $profile =~ ^(mini|paper)$ ]] || die 2 "--profile: found '$profile', expected mini or paper"
 [[ $fast =~ ^(true|false)$ ]] || die 2 "--fast: found '$fast', expected true or false"
+[[ $latent =~ ^(true|false)$ ]] || die 2 "--latent: found '$latent', expected true or false"
+[[ $latent = false || $method != *vae ]] || die 2 "--latent: a VAE diffuses nothing"
 ((ngpu <= 1)) || die 2 "--ngpu: found $ngpu, expected 0 or 1"
 preset=${train_config:-${method}_$profile}
 [[ $preset == *.yaml || -f $root/conf/image/$preset.yaml ]] || die 2 "--method: there is no conf/image/$preset.yaml"
@@ -50,8 +53,10 @@ default_size=32
 size=${size:-$default_size}
 variant=$profile
 [ "$fast" = false ] || variant+=_fast
+space=
+[ "$latent" = false ] || space=_latent
 if [ -z "$tag" ]; then
-  tag=${method}_$variant
+  tag=${method}_$variant$space
   ((seed == 0)) || tag+=_seed$seed
 fi
 expdir=$(absolute "${expdir:-$root/exp}")
@@ -80,17 +85,34 @@ else
   set_up_environment train,eval
 fi
 
-# Stage 1: the frozen diffusion model that a guided method stands on; all methods of these images share it.
-base=()
+# part NAME PRESET [OPTION...]: in stage 1 train a model that others stand on, in an experiment that all methods of these images
+# and sizes share; `made` is then its model folder.
+part() {
+  local name=$1 preset=$2 folder=$expdir/${recipe:-image}_$1_${variant}_$size
+  shift 2
+  resources=("${device[@]}")
+  run_stage 1 "$name" "$folder" image train --exp "$folder" --config "${preset}_$profile" "$@" "${common[@]}" seed=0
+  resources=()
+  made=$folder/model
+}
+
+# Stage 1: what the method stands on. A first stage, whose latents are diffused; the image-text encoder of clip_guided; the
+# frozen diffusion model of guided methods.
+parts=() encoder=() first_stage=()
+if [ "$latent" = true ]; then
+  part first_stage first_stage
+  first_stage=(--first-stage "$made")
+fi
 case $method in
   pdae | disdiff | clip_guided)
-    base_exp=$expdir/${recipe:-image}_ddpm_${variant}_$size
-    resources=("${device[@]}")
-    run_stage 1 base "$base_exp" image train --exp "$base_exp" --config "ddpm_$profile" "${common[@]}" seed=0 \
-      ${base_words[@]+"${base_words[@]}"}
-    resources=()
-    base=(--base "$base_exp/model")
+    if [ "$method" = clip_guided ]; then
+      part contrastive contrastive
+      encoder=(--encoder "$made")
+    fi
+    part "ddpm$space" ddpm ${first_stage[@]+"${first_stage[@]}"} ${base_words[@]+"${base_words[@]}"}
+    parts=(--base "$made" ${encoder[@]+"${encoder[@]}"})
     ;;
+  *) parts=(${first_stage[@]+"${first_stage[@]}"}) ;;
 esac
 
 # Stage 2: train; a run that was stopped goes on from its last checkpoint.
@@ -99,7 +121,7 @@ if ((stage <= 2 && stop_stage >= 2)); then
   save_call "$exp" "$0" "$@"
 fi
 resources=("${device[@]}")
-run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${base[@]+"${base[@]}"} "${common[@]}" \
+run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${parts[@]+"${parts[@]}"} "${common[@]}" \
   ${train_words[@]+"${train_words[@]}"}
 resources=()
 

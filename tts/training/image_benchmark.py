@@ -131,7 +131,7 @@ def benchmark_table(out: Path, benchmark: Benchmark) -> str:
     lines = [
         image_table({name: _spread(rows) for name, rows in found.items()}),
         f"{benchmark.data}, {benchmark.size} pixels, profile {benchmark.profile}, {budget}; mean ± deviation over the seeds, "
-        f"their number in brackets. {'; '.join(sorted(protocols))}. Fréchet distance on the features of a fixed random network. "
+        f"their number in brackets. {'; '.join(sorted(protocols))}. Fréchet distance on features of a random network. "
         "Seconds and minutes are CPU time of all threads; the base of guided methods is not counted.",
     ]
     return "\n".join(lines) + "\n"

@@ -9,9 +9,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets RESULTS.md, rows/ and every experiment")
     parser.add_argument("--data", default="shapes", metavar="SET", help="sprites, shapes, or a path")
     parser.add_argument("--size", type=int, default=32, help="height and width in pixels")
-    parser.add_argument(
-        "--methods", nargs="+", metavar="METHOD", help="default: the seven of the table"
-    )
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="default: the seven of the table")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="SEED", help="of each method")
     parser.add_argument("--profile", choices=("mini", "paper"), default="mini", help="presets METHOD_PROFILE of conf/image")
     parser.add_argument("--minutes", type=float, default=0.0, help="CPU minutes each method trains; 0: the steps of its preset")

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `glottis image edit`."""
     add_model_arguments(parser, "PNG to write")
     add_image_arguments(parser, COUNT)
-    parser.add_argument("--label", required=True, metavar="NAME", help="column of the data's labels")
+    parser.add_argument("--label", metavar="NAME", help="column of the data's labels; default: the first")
     parser.add_argument("--value", type=int, default=1, help="value of the label to move towards")
     parser.add_argument(
         "--strengths", type=float, nargs="+", default=[-0.3, -0.15, 0.0, 0.15, 0.3], metavar="S", help="how far to move"
@@ -39,10 +39,11 @@ def run(args: argparse.Namespace) -> int:
 
     model = ImageModel.from_pretrained(args.model, args.device)
     data = chosen_set(args, model)
-    if args.label not in data.label_names:
-        raise DataError(f"{data.name}: no label {args.label!r}. Labels: {', '.join(data.label_names) or 'none'}.")
+    label = args.label or next(iter(data.label_names), "")
+    if label not in data.label_names:
+        raise DataError(f"{data.name}: no label {label!r}. Labels: {', '.join(data.label_names) or 'none'}.")
     index = np.random.default_rng(args.seed).integers(len(data), size=args.probe_images)
-    labels = data.labels(index)[:, data.label_names.index(args.label)]
+    labels = data.labels(index)[:, data.label_names.index(label)]
     direction = fit_probe(model.normalized(data.images(index)), labels, args.value, seed=args.seed)
     images = chosen_images(args, model, COUNT)
     options = {"inverted": not args.drawn_noise} | sampling_options(args)
