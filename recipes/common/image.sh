@@ -63,7 +63,7 @@ expdir=$(absolute "${expdir:-$root/exp}")
 exp=$expdir/${recipe:-image}_$tag
 read -r -a train_words <<<"$train_args"
 read -r -a base_words <<<"$base_args"
-common=("data=$data" "size=$size" "seed=$seed")
+common=("data=$data" "size=$size")
 measure=() sampling=()
 case $method in
   *vae) ;;
@@ -91,7 +91,7 @@ part() {
   local name=$1 preset=$2 folder=$expdir/${recipe:-image}_$1_${variant}_$size
   shift 2
   resources=("${device[@]}")
-  run_stage 1 "$name" "$folder" image train --exp "$folder" --config "${preset}_$profile" "$@" "${common[@]}" seed=0
+  run_stage 1 "$name" "$folder" image train --exp "$folder" --config "${preset}_$profile" "$@" "${common[@]}"
   resources=()
   made=$folder/model
 }
@@ -121,7 +121,7 @@ if ((stage <= 2 && stop_stage >= 2)); then
   save_call "$exp" "$0" "$@"
 fi
 resources=("${device[@]}")
-run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${parts[@]+"${parts[@]}"} "${common[@]}" \
+run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${parts[@]+"${parts[@]}"} "${common[@]}" "seed=$seed" \
   ${train_words[@]+"${train_words[@]}"}
 resources=()
 

@@ -22,7 +22,7 @@ from tts.training.one_device import LAST, checkpoint_to_resume, make_trainer
 
 logger = logging.getLogger(__name__)
 
-MODEL_KEYS = ("model", "data", "size", "flips", "batch_size", "steps", "optimizer", "adversary", "ema_decay", "seed")
+MODEL_KEYS = ("model", "data", "size", "flips", "batch_size", "optimizer", "adversary", "ema_decay", "seed")
 N_SPREAD, N_CODES, N_USAGE = 1024, 4096, 512  # images for the spread of the data, the statistics of codes, their usage
 
 
