@@ -133,25 +133,9 @@ run_stage 3 prior "$exp" image train-prior --model "$exp/model" --steps "$prior_
 run_stage 4 evaluate "$exp" image evaluate --model "$exp/model" --out "$exp/evaluate" --seed "$seed" \
   ${measure[@]+"${measure[@]}"} ${sampling[@]+"${sampling[@]}"}
 
-# draw NAME VERB [OPTION...]: in stage 5 write $exp/grids/NAME.png.
-draw() {
-  local name=$1 verb=$2
-  shift 2
-  run_stage 5 "$name" "$exp" image "$verb" --model "$exp/model" --out "$exp/grids/$name.png" "$@" \
-    ${sampling[@]+"${sampling[@]}"}
-}
-
 # Stage 5: pictures of what the code holds.
-draw samples sample
-draw reconstructions reconstruct
-draw traversals traverse
-draw interpolations interpolate
-draw swaps swap
-draw edits edit ${edit_label:+--label "$edit_label"}
-if ((${#sampling[@]} > 0)); then
-  draw reconstructions_inverted reconstruct --inverted
-  draw swaps_inverted swap --inverted
-fi
+run_stage 5 draw "$exp" image draw --model "$exp/model" --out "$exp/pictures" ${edit_label:+--label "$edit_label"} \
+  ${sampling[@]+"${sampling[@]}"}
 resources=()
 
 # Stage 6: a folder with its card, and a zip of it.

@@ -10,12 +10,12 @@ import torch
 
 from tts.image.datasets import ImageSet, to_model
 from tts.image.model import DiffusionModelBase, RepresentationModel
-from tts.image.stage_model import FirstStageModel
 from tts.image.usage import CodeUsage, z_usage
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_grids import grid, save_grid
 from tts.inference.image_model import ImageModel
+from tts.inference.image_pictures import first_pictures
 from tts.training.image import ImageTask
 from tts.training.image_config import ImageTrainConfig
 
@@ -57,7 +57,8 @@ class ImageFigures(L.Callback):
         loaded = loaded_model(task.ema, self.images, trained_on(task), N_MEASURED)
         model = ImageModel(loaded, task.device)
         shown = self.images.images(spread_index(self.images, N_SHOWN))
-        for name, rows in figures(model, shown).items():
+        options = {"steps": FIGURE_STEPS} if model.is_diffusion else {}
+        for name, rows in first_pictures(model, shown, **options).items():
             save_grid(exp / "images" / f"step-{step:07d}-{name}.png", rows)
             board.add_image(name, grid(rows), step, dataformats="HWC")
         if loaded.codes is None:
@@ -88,21 +89,3 @@ def trained_on(task: ImageTask) -> TrainedOn:
     return TrainedOn(
         data=config.data, size=config.size, steps=steps, images=seen, seed=config.seed, cpu_seconds=round(task.cpu_seconds, 3)
     )
-
-
-def figures(model: ImageModel, shown: np.ndarray) -> dict[str, list[np.ndarray]]:
-    """Rows of images: samples; what is shown above its reconstructions; every unit moved along its axis."""
-    if isinstance(model.model, FirstStageModel):
-        return {"reconstructions": [shown, model.reconstruct(shown)]}
-    if not model.draws:
-        return {}
-    options = {"steps": FIGURE_STEPS} if model.is_diffusion else {}
-    rows = {"samples": list(model.sample(32, **options).reshape(4, 8, *shown.shape[1:]))}
-    if model.loaded.codes is None:
-        return rows
-    rows["reconstructions"] = [shown, model.reconstruct(shown, **options)]
-    if model.is_diffusion:
-        rows["reconstructions"].append(model.reconstruct(shown, inverted=True, **options))
-    units = model.codes.low.sub(model.codes.high).abs().argsort(descending=True)[:N_UNITS].sort().values.tolist()
-    rows["traversals"] = [model.traverse(shown[:1], unit, count=8, **options) for unit in units]
-    return rows

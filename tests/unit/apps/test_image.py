@@ -15,6 +15,7 @@ from tts.inference.image_folder import LoadedImageModel, TrainedOn, save_image_f
 
 VERBS = [
     "benchmark",
+    "draw",
     "edit",
     "encode",
     "evaluate",
@@ -58,6 +59,12 @@ def test_a_verb_draws_its_picture(model, tmp_path):
     assert main(["image", "edit", "--model", str(model), "--out", str(out), *words]) == 0
     assert Image.open(out).size == (4 * (18 * 6 + 2), 4 * (18 * 2 + 2))
     assert main(["image", "sample", "--model", str(model), "--out", str(tmp_path / "s.png"), "--count", "3"]) == 0
+
+
+def test_draw_writes_all_pictures(model, tmp_path):
+    assert main(["image", "draw", "--model", str(model), "--out", str(tmp_path)]) == 0
+    names = ["edits", "interpolations", "reconstructions", "samples", "swaps", "traversals"]
+    assert sorted(path.stem for path in tmp_path.glob("*.png")) == names
 
 
 def test_codes_are_written_with_the_indices_of_their_images(model, tmp_path):

@@ -32,22 +32,15 @@ def run(args: argparse.Namespace) -> int:
     """Edit."""
     import numpy as np
 
-    from tts.errors import DataError
     from tts.inference.image_grids import save_grid
     from tts.inference.image_model import ImageModel
-    from tts.inference.image_probe import fit_probe
+    from tts.inference.image_pictures import label_direction
 
     model = ImageModel.from_pretrained(args.model, args.device)
     data = chosen_set(args, model)
     label = args.label or next(iter(data.label_names), "")
-    if label not in data.label_names:
-        raise DataError(f"{data.name}: no label {label!r}. Labels: {', '.join(data.label_names) or 'none'}.")
-    index = np.random.default_rng(args.seed).integers(len(data), size=args.probe_images)
-    labels = data.labels(index)[:, data.label_names.index(label)]
-    direction = fit_probe(model.normalized(data.images(index)), labels, args.value, seed=args.seed)
-    images = chosen_images(args, model, COUNT)
-    options = {"inverted": not args.drawn_noise} | sampling_options(args)
-    edited = model.edit(images, direction, args.strengths, **options)
-    n = len(args.strengths)
-    save_grid(args.out, [np.concatenate((images[i : i + 1], edited[i * n : (i + 1) * n])) for i in range(len(images))])
+    direction = label_direction(model, data, label, args.value, args.probe_images, args.seed)
+    images, n = chosen_images(args, model, COUNT), len(args.strengths)
+    edited = model.edit(images, direction, args.strengths, inverted=not args.drawn_noise, **sampling_options(args))
+    save_grid(args.out, [np.concatenate((images[[i]], edited[i * n : (i + 1) * n])) for i in range(len(images))])
     return 0
