@@ -98,19 +98,21 @@ part() {
 
 # Stage 1: what the method stands on. A first stage, whose latents are diffused; the image-text encoder of clip_guided; the
 # frozen diffusion model of guided methods.
-parts=() encoder=() first_stage=()
+parts=() first_stage=()
 if [ "$latent" = true ]; then
   part first_stage first_stage
   first_stage=(--first-stage "$made")
 fi
 case $method in
   pdae | disdiff | clip_guided)
-    if [ "$method" = clip_guided ]; then
-      part contrastive contrastive
-      encoder=(--encoder "$made")
-    fi
     part "ddpm$space" ddpm ${first_stage[@]+"${first_stage[@]}"} ${base_words[@]+"${base_words[@]}"}
-    parts=(--base "$made" ${encoder[@]+"${encoder[@]}"})
+    parts=(--base "$made")
+    if [ "$method" = clip_guided ]; then
+      before=$previous previous=none # the encoder stands on nothing, and what follows on both
+      part contrastive contrastive
+      previous=$before+$previous
+      parts+=(--encoder "$made")
+    fi
     ;;
   *) parts=(${first_stage[@]+"${first_stage[@]}"}) ;;
 esac
