@@ -1,5 +1,6 @@
 """Presets of conf/, composed by Hydra with overrides in its grammar, on schemas made of dataclasses; plain values come out."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from tts.config import to_dict
 from tts.errors import ConfigError
 
 
@@ -56,3 +58,18 @@ def _writable(config: DictConfig) -> DictConfig:
         if not OmegaConf.is_missing(config, key) and isinstance(config[key], DictConfig):
             _writable(config[key])
     return config
+
+
+def defaults_of(config: type) -> dict[str, Any]:
+    """The plain values of a dataclass's defaults, nested ones too; `???`, which must be given, where there is none.
+
+    For configurations that Hydra's structured ones cannot hold (tuples of tuples, a choice of classes): unknown keys in
+    overrides are refused all the same, types and ranges are for `from_dict`.
+    """
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        if field.default_factory is not dataclasses.MISSING:
+            values[field.name] = to_dict(field.default_factory())
+        else:
+            values[field.name] = MISSING if field.default is dataclasses.MISSING else to_dict(field.default)
+    return values

@@ -1,15 +1,16 @@
 """What a training run of an image model needs beside the model; presets in conf/image/ override it."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from tts.config import check_ranges, from_dict
 from tts.device import Precision
 from tts.errors import ConfigError
 from tts.image.config import ModelConfig
 from tts.image.registry import MODELS, config_from_dict
-from tts.training.compose import compose_preset, preset_folder, schema_of
+from tts.training.compose import compose_preset, defaults_of, preset_folder
 
 FOLDER = "image"  # of conf/
 
@@ -95,9 +96,9 @@ def load_image_config(name: str, overrides: list[str] | None = None) -> ImageTra
     Raises:
         ConfigError: for an unknown preset, key or type, or a value out of range.
     """
-    schemas = {}
-    for kind, method in MODELS.items():
-        schema = schema_of(ImageTrainConfig)
-        schema.model = schema_of(method.config)
-        schemas[f"{kind.value}_schema"] = schema
-    return image_train_config(compose_preset(name, overrides or [], Path(preset_folder(), FOLDER), schemas), where=name)
+    settings = defaults_of(ImageSettings)
+    schemas = {
+        f"{kind.value}_schema": OmegaConf.create(settings | {"model": defaults_of(method.config)})
+        for kind, method in MODELS.items()
+    }
+    return image_train_config(compose_preset(name, overrides or [], preset_folder() / FOLDER, schemas), where=name)

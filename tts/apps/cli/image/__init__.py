@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare `glottis image VERB` with the options of each."""
     group = parser.add_subparsers(dest="image_verb", required=True, metavar="VERB", title="verbs")
     for name, module in verbs().items():
-        summary = (module.__doc__ or "").partition("\n")[0]
+        summary = (module.__doc__ or "").partition("\n")[0].replace("%", "%%")
         one = group.add_parser(name, help=summary, description=module.__doc__, formatter_class=parser.formatter_class)
         module.add_arguments(one)
 
