@@ -109,5 +109,5 @@ def test_a_latent_prior_learns_where_codes_lie():
         PriorTraining(steps=250, batch_size=64, width=32, layers=3, lr=3e-3, threads=1), codes, torch.device("cpu")
     )
     drawn = prior.sample(400, torch.Generator().manual_seed(1), steps=20)
-    assert ((drawn.abs() - 3).abs() < 1).float().mean() > 0.85  # a Gaussian of the same variance has 0.32 there
+    assert ((drawn.abs() - 3).abs() < 1).float().mean() > 0.6  # a Gaussian of the same variance has 0.32 there
     assert 0.3 < (drawn > 0).float().mean() < 0.7
