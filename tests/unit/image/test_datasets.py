@@ -42,6 +42,13 @@ def test_images_that_are_not_finite_are_refused():
         to_uint8(torch.tensor([0.0, float("nan")]))
 
 
+def test_an_image_is_never_scaled_twice():
+    with pytest.raises(ValueError, match=r"need pixels of uint8 in 0 … 255, found float32"):
+        to_model(np.zeros((1, 1, 8, 8), np.float32))
+    with pytest.raises(ValueError, match=r"need images of floating point in \[-1, 1\], found torch.uint8"):
+        to_uint8(torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+
+
 def test_a_name_that_is_neither_set_nor_path_is_refused_with_the_known():
     with pytest.raises(DataError, match=r"/no/such: no such file or folder, and no set of that name. Known: sprites, shapes"):
         open_images("/no/such")
