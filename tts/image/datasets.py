@@ -104,7 +104,13 @@ def _open_folder(path: Path, size: int) -> ImageSet:
 
 
 def to_model(images: NDArray[np.uint8]) -> Tensor:
-    """Pixels in 0 … 255 as what models see: x = p / 127.5 − 1 in [-1, 1], float32, of the same shape."""
+    """Pixels in 0 … 255 as what models see: x = p / 127.5 − 1 in [-1, 1], float32, of the same shape.
+
+    Raises:
+        ValueError: if they are not uint8, so that an image is never scaled twice.
+    """
+    if images.dtype != np.uint8:
+        raise ValueError(f"need pixels of uint8 in 0 … 255, found {images.dtype}.")
     return torch.from_numpy(images.astype(np.float32)) / 127.5 - 1
 
 
@@ -112,8 +118,10 @@ def to_uint8(x: Tensor) -> NDArray[np.uint8]:
     """Images of a model as pixels: p = round(127.5 (x + 1)), clipped to 0 … 255, of the same shape.
 
     Raises:
-        ValueError: if a value is not finite.
+        ValueError: if they are not floating point, so that pixels are never scaled twice, or a value is not finite.
     """
+    if not x.is_floating_point():
+        raise ValueError(f"need images of floating point in [-1, 1], found {x.dtype}.")
     if not torch.isfinite(x).all():
         raise ValueError("images hold values that are not finite.")
     return (127.5 * (x.detach().float() + 1)).round().clamp(0, 255).to("cpu", torch.uint8).numpy()

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tts.image.factors import FactorSpace
 
+_BLOCK = 256  # images rendered at once
 MIN_SIZE, MAX_SIZE = 8, 256  # pixels along a side
 
 
@@ -33,6 +34,23 @@ class FactorGrid(ABC):
     @abstractmethod
     def images(self, index: ArrayLike) -> NDArray[np.uint8]:
         """The images (n, C, H, W) at `index` (n,), in 0 … 255."""
+
+
+class RenderedGrid(FactorGrid):
+    """A grid whose images are computed when they are asked for, some hundred at a time to spare memory."""
+
+    def images(self, index: ArrayLike) -> NDArray[np.uint8]:
+        """The images (n, C, H, W) at `index` (n,), in 0 … 255."""
+        factors = self.factors.factors(index)
+        images = np.empty((len(factors), self.channels, self.size, self.size), dtype=np.uint8)
+        for start in range(0, len(factors), _BLOCK):
+            pixels = self.render(factors[start : start + _BLOCK])
+            images[start : start + _BLOCK] = np.rint(255 * pixels).reshape(-1, *images.shape[1:])
+        return images
+
+    @abstractmethod
+    def render(self, factors: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The images of combinations (n, K), as many values in [0, 1] as (n, C, H, W) holds."""
 
 
 def check_size(size: int) -> None:

@@ -3,10 +3,10 @@
 import colorsys
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tts.image.factors import FactorSpace
-from tts.image.grid import FactorGrid, check_size
+from tts.image.grid import RenderedGrid, check_size
 from tts.image.rays import SOLIDS, View, cast
 
 PALETTE = np.array([colorsys.hsv_to_rgb(k / 10, 1, 1) for k in range(10)], dtype=np.float32)  # (10, 3), in [0, 1]
@@ -15,7 +15,7 @@ AZIMUTHS = np.linspace(-np.pi / 6, np.pi / 6, 15)  # radians
 _RAYS = 3  # along the side of a pixel
 
 
-class Shapes(FactorGrid):
+class Shapes(RenderedGrid):
     """Shapes3D's grid of 10 × 10 × 10 hues × 8 scales × 4 shapes × 15 azimuths = 480,000 images of three channels.
 
     floor_hue, wall_hue, object_hue: k / 10 of the colour circle at full saturation and value. scale: [.75, 1.25] in equal
@@ -38,16 +38,15 @@ class Shapes(FactorGrid):
         self.size = size
         self._views = _views(size)  # (480, 3 surfaces, size²)
 
-    def images(self, index: ArrayLike) -> NDArray[np.uint8]:
-        """The images (n, 3, H, W) at `index` (n,).
+    def render(self, factors: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The images (n, 3, H · W) of combinations (n, 6), in [0, 1].
 
         pixel = Σ_k c_k w_k        c: colour of floor, walls, object; w: their brightness times their share of the pixel
         """
-        *hues, scale, shape, azimuth = self.factors.factors(index).T
+        *hues, scale, shape, azimuth = factors.T
         colours = PALETTE[np.stack(hues, axis=1)]  # (n, surfaces, channels)
         views = self._views[np.ravel_multi_index((scale, shape, azimuth), self.factors.sizes[3:])]
-        pixels = colours.transpose(0, 2, 1) @ views
-        return np.rint(255 * pixels).astype(np.uint8).reshape(-1, 3, self.size, self.size)
+        return colours.transpose(0, 2, 1) @ views
 
 
 def _views(size: int) -> NDArray[np.float32]:

@@ -1,20 +1,21 @@
 """White sprites on black, on the factor grid of dSprites; rendered here, so alike but not bit-exact."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tts.image.factors import FactorSpace
-from tts.image.grid import FactorGrid, check_size
+from tts.image.grid import RenderedGrid, check_size
 
 RADIUS = 0.2  # of the circle around a sprite of scale 1, in sides of the image
 MARGIN = 0.21  # between the border and the nearest centre
+_SQUARE = 0.7071  # half its side in radii: just below √½, where samples would lie on the edges of one turned by 45°
 _ELLIPSE_RATIO = 0.5  # of the short axis to the long one
 _HEART_CENTRE = 0.29348  # height of the centroid of (x² + y² − 1)³ ≤ x² y³
 _HEART_REACH = 1 + _HEART_CENTRE  # the distance of its tip (0, −1) from there, its greatest
 _SUBCELLS = 2  # cells of a mask, which is 2 RADIUS wide, along the side of an image, per pixel: 4.9 along a pixel
 
 
-class Sprites(FactorGrid):
+class Sprites(RenderedGrid):
     """dSprites' grid of 3 shapes × 6 scales × 40 orientations × 32 × 32 positions = 737,280 images of one channel.
 
     shape: square, ellipse, heart. scale: [.5, 1] in equal steps, multiplies lengths. orientation: k · 2π / 40,
@@ -39,15 +40,14 @@ class Sprites(FactorGrid):
         self._masks = _masks(cells)  # (720, cells, cells)
         self._cover = _cover(size, cells)  # (32, size, cells)
 
-    def images(self, index: ArrayLike) -> NDArray[np.uint8]:
-        """The images (n, 1, H, W) at `index` (n,).
+    def render(self, factors: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The images (n, H, W) of combinations (n, 5), in [0, 1].
 
         pixels = A_y M A_xᵀ        M: the sprite's mask, A: the share of a pixel that a cell covers, along one axis
         """
-        shape, scale, orientation, x, y = self.factors.factors(index).T
+        shape, scale, orientation, x, y = factors.T
         sprite = np.ravel_multi_index((shape, scale, orientation), self.factors.sizes[:3])
-        pixels = self._cover[y] @ self._masks[sprite] @ self._cover[x].transpose(0, 2, 1)
-        return np.rint(255 * pixels).astype(np.uint8)[:, None]
+        return self._cover[y] @ self._masks[sprite] @ self._cover[x].transpose(0, 2, 1)
 
 
 def _masks(cells: int) -> NDArray[np.float32]:
@@ -60,7 +60,7 @@ def _masks(cells: int) -> NDArray[np.float32]:
             # the plane turned back by the angle, in units of the radius
             u = (np.cos(angle) * right + np.sin(angle) * up) / (scale * RADIUS)
             v = (np.cos(angle) * up - np.sin(angle) * right) / (scale * RADIUS)
-            masks[0, j, k] = np.maximum(abs(u), abs(v)) <= np.sqrt(0.5)
+            masks[0, j, k] = np.maximum(abs(u), abs(v)) <= _SQUARE
             masks[1, j, k] = u**2 + (v / _ELLIPSE_RATIO) ** 2 <= 1
             p, q = _HEART_REACH * u, _HEART_REACH * v + _HEART_CENTRE
             masks[2, j, k] = (p**2 + q**2 - 1) ** 3 <= p**2 * q**3
