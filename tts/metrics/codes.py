@@ -111,7 +111,7 @@ def pca_codes(images: NDArray[Any], n: int) -> NDArray[np.float32]:
     pixels = images.reshape(len(images), -1).astype(np.float32)
     if not 1 <= n < min(pixels.shape):
         raise ValueError(
-            f"{pixels.shape[0]} images of {pixels.shape[1]} pixels have from 1 to {min(pixels.shape) - 1}, found {n}."
+            f"{pixels.shape[0]} images of {pixels.shape[1]} pixels have 1 to {min(pixels.shape) - 1} components, found {n}."
         )
     pixels -= pixels.mean(axis=0)
     start = np.random.default_rng(0).normal(size=min(pixels.shape)).astype(np.float32)
