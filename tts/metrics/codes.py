@@ -25,7 +25,7 @@ class Units:
     @property
     def active(self) -> NDArray[np.bool_]:
         """Which units vary at all, (N,)."""
-        return self.values.any(axis=0)
+        return np.any(self.values != 0, axis=0)
 
 
 def standardise(codes: NDArray[Any]) -> Units:

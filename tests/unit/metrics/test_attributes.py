@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from sklearn.metrics import auc
@@ -56,7 +58,7 @@ def test_the_grid_sums_right_rectangles_as_published():
             points.append(((above & ~positive).sum() / (~positive).sum(), (above & positive).sum() / positive.sum()))
         up = sorted(points)
         down = sorted((1 - x, 1 - y) for x, y in points)
-        areas = [sum(b[1] * (b[0] - a[0]) for a, b in zip(curve, curve[1:], strict=False)) for curve in (up, down)]
+        areas = [sum(b[1] * (b[0] - a[0]) for a, b in pairwise(curve)) for curve in (up, down)]
         assert abs(auc(*zip(*up, strict=True)) - areas[0]) < 0.1  # no more than a rough area
         expected.append(max(areas) if np.ptp(unit) > 0.2 else 0.5)
     score = tad(codes, positive[:, None], grid=0.1)
