@@ -25,7 +25,7 @@ class Units:
     @property
     def active(self) -> NDArray[np.bool_]:
         """Which units vary at all, (N,)."""
-        return self.values.any(axis=0)
+        return np.any(self.values != 0, axis=0)
 
 
 def standardise(codes: NDArray[Any]) -> Units:
@@ -111,7 +111,7 @@ def pca_codes(images: NDArray[Any], n: int) -> NDArray[np.float32]:
     pixels = images.reshape(len(images), -1).astype(np.float32)
     if not 1 <= n < min(pixels.shape):
         raise ValueError(
-            f"{pixels.shape[0]} images of {pixels.shape[1]} pixels have from 1 to {min(pixels.shape) - 1}, found {n}."
+            f"{pixels.shape[0]} images of {pixels.shape[1]} pixels have 1 to {min(pixels.shape) - 1} components, found {n}."
         )
     pixels -= pixels.mean(axis=0)
     start = np.random.default_rng(0).normal(size=min(pixels.shape)).astype(np.float32)

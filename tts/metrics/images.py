@@ -35,7 +35,8 @@ def mse(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared error of images taken to [0, 1], (B,): a quarter of that on [-1, 1].
 
     Args:
-        a, b: (B, C, H, W) in [-1, 1].
+        a: (B, C, H, W) in [-1, 1].
+        b: as a.
 
     Raises:
         ValueError: if the shapes differ or are not of four axes.
@@ -48,7 +49,8 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     """Peak signal-to-noise ratio −10 log10 MSE in dB, (B,); infinite for equal images.
 
     Args:
-        a, b: (B, C, H, W) in [-1, 1].
+        a: (B, C, H, W) in [-1, 1].
+        b: as a.
 
     Raises:
         ValueError: as `mse`.
@@ -65,7 +67,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     place where it lies inside the image; the mean is over places and channels. Differentiable.
 
     Args:
-        a, b: (B, C, H, W) in [-1, 1], H and W at least 11.
+        a: (B, C, H, W) in [-1, 1], H and W at least 11.
+        b: as a.
 
     Raises:
         ValueError: if the shapes differ, are not of four axes, or an image is smaller than the window.
@@ -91,7 +94,8 @@ def frechet(features_a: NDArray[Any], features_b: NDArray[Any]) -> FrechetDistan
     The last is a sum of singular values, so it is real and finite for covariances of any rank.
 
     Args:
-        features_a, features_b: (n, D) and (m, D), n and m at least 2; covariances have n − 1 in the denominator.
+        features_a: (n, D), n at least 2; covariances have n − 1 in the denominator.
+        features_b: (m, D), m at least 2.
 
     Returns:
         `value` = d² >= 0 (up to rounding), the quantity that the field calls FID.

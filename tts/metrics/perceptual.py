@@ -10,9 +10,11 @@ _EPS = 1e-10
 
 
 class FeatureMaps(Protocol):
-    """Images (B, C, H, W) in [-1, 1] → feature maps (B, C_l, H_l, W_l) of several depths; each image by itself."""
+    """A network that gives feature maps of several depths."""
 
-    def __call__(self, x: Tensor) -> Sequence[Tensor]: ...
+    def __call__(self, x: Tensor) -> Sequence[Tensor]:
+        """Maps (B, C_l, H_l, W_l) of images (B, C, H, W) in [-1, 1], each image by itself."""
+        ...
 
 
 class FeatureDistance:
