@@ -6,6 +6,7 @@ import torch
 from tts.nets.gradient_decoder import GradientDecoder
 from tts.nets.image_encoder import ImageEncoder
 from tts.nets.image_unet import ImageUNet
+from tts.testing import seeded
 
 SIZES = {"channels": 3, "base": 8, "multipliers": (1, 2), "attention": (False, True), "unshuffle": 2}
 
@@ -14,16 +15,9 @@ def normal(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def randomized(module, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    for parameter in module.parameters():
-        parameter.data = 0.2 * torch.randn(parameter.shape, generator=draw)
-    return module.eval()
-
-
 @pytest.fixture
 def unet():
-    return randomized(ImageUNet(**SIZES))
+    return seeded(lambda: ImageUNet(**SIZES), spread=0.2)
 
 
 def encode(unet, n=2):
@@ -36,7 +30,10 @@ def test_an_untrained_decoder_adds_nothing(unet):
 
 
 def test_a_detached_encoding_sends_no_gradient_into_the_frozen_network_and_an_attached_one_does(unet):
-    decoder, z = randomized(GradientDecoder(**SIZES, condition_dim=4, factors=3), 1), normal(2, 4).requires_grad_()
+    decoder, z = (
+        seeded(lambda: GradientDecoder(**SIZES, condition_dim=4, factors=3), 1, spread=0.2),
+        normal(2, 4).requires_grad_(),
+    )
     factor = torch.tensor([0, 2])
     decoder(encode(unet).detach(), z, factor).square().mean().backward()
     assert all(p.grad is None for p in unet.parameters())
@@ -47,7 +44,7 @@ def test_a_detached_encoding_sends_no_gradient_into_the_frozen_network_and_an_at
 
 
 def test_it_sees_h_the_skips_time_and_the_code(unet):
-    decoder, encoded, z = randomized(GradientDecoder(**SIZES, condition_dim=4), 1), encode(unet), normal(2, 4)
+    decoder, encoded, z = seeded(lambda: GradientDecoder(**SIZES, condition_dim=4), 1, spread=0.2), encode(unet), normal(2, 4)
     out = decoder(encoded, z)
     moved = [encoded._replace(h=encoded.h + 1), encoded._replace(time=encoded.time + 1)]
     moved += [encoded._replace(skips=tuple(s + 1 if i == j else s for j, s in enumerate(encoded.skips))) for i in range(2)]
@@ -57,7 +54,7 @@ def test_it_sees_h_the_skips_time_and_the_code(unet):
 
 
 def test_factors_batched_along_the_first_axis_are_those_taken_one_by_one(unet):
-    decoder = randomized(GradientDecoder(**SIZES, condition_dim=4, factors=3), 1)
+    decoder = seeded(lambda: GradientDecoder(**SIZES, condition_dim=4, factors=3), 1, spread=0.2)
     encoded, z = encode(unet), normal(2, 3, 4)
     factor = torch.arange(3).repeat(2)
     together = decoder(encoded.repeat_interleave(3), z.flatten(0, 1), factor).unflatten(0, (2, 3))
@@ -70,7 +67,7 @@ def test_factors_batched_along_the_first_axis_are_those_taken_one_by_one(unet):
 def test_factor_embeddings_are_orthonormal_and_unit_vectors_at_the_start():
     decoder = GradientDecoder(**SIZES, condition_dim=4, factors=5)
     assert torch.equal(decoder.factor_rows(), torch.eye(8)[:5])
-    rows = randomized(decoder).double().factor_rows()
+    rows = seeded(lambda: GradientDecoder(**SIZES, condition_dim=4, factors=5), spread=0.2).double().factor_rows()
     torch.testing.assert_close(rows @ rows.T, torch.eye(5, dtype=torch.float64), rtol=0, atol=1e-12)
     assert (rows - torch.eye(8, dtype=torch.float64)[:5]).abs().max() > 0.1
 
@@ -98,7 +95,7 @@ def test_what_a_gradient_decoder_cannot_do_is_refused(unet):
 
 @pytest.mark.parametrize(("channels", "size"), [(3, 32), (1, 64), (4, 8)])
 def test_an_image_becomes_a_code_that_does_not_depend_on_its_neighbours(channels, size):
-    encoder = randomized(ImageEncoder(channels, 8, size, 10))
+    encoder = seeded(lambda: ImageEncoder(channels, 8, size, 10), spread=0.2)
     x = normal(3, channels, size, size)
     z = encoder(x)
     assert z.shape == (3, 10)
@@ -107,7 +104,7 @@ def test_an_image_becomes_a_code_that_does_not_depend_on_its_neighbours(channels
 
 
 def test_an_untrained_encoder_tells_plain_colours_and_their_levels_apart():
-    encoder = ImageEncoder(3, 8, 16, 10).eval()
+    encoder = seeded(lambda: ImageEncoder(3, 8, 16, 10))
     levels = torch.tensor([[0.2, 0.2, 0.2], [0.8, 0.8, 0.8], [0.8, 0.2, 0.2]])
     z = encoder(levels[:, :, None, None].expand(-1, -1, 16, 16))
     assert torch.pdist(z).min() > 1e-3

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from tts.nets.image_blocks import AdaptiveGroupNorm, BlockSizes, attend
 from tts.nets.image_unet import ImageUNet
+from tts.testing import seeded
 
 SIZES = {"base": 8, "multipliers": (1, 2), "attention": (False, True)}
 CONDITIONS = {"none": None, "scale": (5,), "scale_shift": (5,), "tokens": (3, 6)}
@@ -14,14 +15,6 @@ every_condition = pytest.mark.parametrize("condition", CONDITIONS)
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def randomized(module, seed=0, scale=0.2):
-    """The module with every parameter drawn anew, so that nothing is zero."""
-    draw = generator(seed)
-    for parameter in module.parameters():
-        parameter.data = scale * torch.randn(parameter.shape, generator=draw)
-    return module.eval()
 
 
 def unet(condition="none", channels=3, **sizes):
@@ -42,7 +35,7 @@ def inputs(condition="none", shape=(3, 3, 16, 24), seed=1):
     ("shape", "unshuffle"), [((2, 3, 32, 32), 4), ((2, 1, 80, 16), 1), ((1, 3, 16, 16), 2), ((2, 3, 8, 12), 1)]
 )
 def test_it_gives_the_shape_of_the_image_whether_it_is_a_picture_or_a_mel(condition, shape, unshuffle):
-    network = randomized(unet(condition, channels=shape[1], unshuffle=unshuffle))
+    network = seeded(lambda: unet(condition, channels=shape[1], unshuffle=unshuffle), spread=0.2)
     x, t, z = inputs(condition, shape)
     out = network(x, t, z)
     assert out.shape == shape and out.std() > 0.01
@@ -55,13 +48,13 @@ def test_it_gives_the_shape_of_the_image_whether_it_is_a_picture_or_a_mel(condit
 def test_forward_is_decode_of_encode_and_an_untrained_network_gives_zero(condition):
     x, t, z = inputs(condition)
     assert unet(condition)(x, t, z).abs().max() == 0
-    network = randomized(unet(condition))
+    network = seeded(lambda: unet(condition), spread=0.2)
     assert torch.equal(network(x, t, z), network.decode(network.encode(x, t, z), z))
 
 
 @every_condition
 def test_an_h_of_ones_own_takes_the_place_of_the_encoded_one_and_the_same_h_changes_nothing(condition):
-    network = randomized(unet(condition))
+    network = seeded(lambda: unet(condition), spread=0.2)
     x, t, z = inputs(condition)
     encoded = network.encode(x, t, z)
     out = network.decode(encoded, z)
@@ -71,7 +64,7 @@ def test_an_h_of_ones_own_takes_the_place_of_the_encoded_one_and_the_same_h_chan
 
 
 def test_skips_are_no_part_of_h():
-    network = randomized(unet())
+    network = seeded(lambda: unet(), spread=0.2)
     x, t, _ = inputs()
     encoded = network.encode(x, t)
     for i, skip in enumerate(encoded.skips):
@@ -85,7 +78,7 @@ def test_skips_are_no_part_of_h():
 
 @every_condition
 def test_a_batch_equals_its_singles(condition):
-    network = randomized(unet(condition, unshuffle=2))
+    network = seeded(lambda: unet(condition, unshuffle=2), spread=0.2)
     x, t, z = inputs(condition)
     together = network(x, t, z)
     for i in range(len(x)):
@@ -94,7 +87,7 @@ def test_a_batch_equals_its_singles(condition):
 
 
 def test_the_order_of_the_tokens_does_not_matter_but_their_values_do():
-    network = randomized(unet("tokens"))
+    network = seeded(lambda: unet("tokens"), spread=0.2)
     x, t, z = inputs("tokens")
     out = network(x, t, z)
     torch.testing.assert_close(network(x, t, z[:, [2, 0, 1]]), out, rtol=0, atol=1e-5)
@@ -103,7 +96,7 @@ def test_the_order_of_the_tokens_does_not_matter_but_their_values_do():
 
 @every_condition
 def test_every_condition_and_time_reach_both_halves(condition):
-    network = randomized(unet(condition))
+    network = seeded(lambda: unet(condition), spread=0.2)
     x, t, z = inputs(condition)
     encoded = network.encode(x, t, z)
     assert not torch.allclose(network.encode(x, 1 - t, z).h, encoded.h)
@@ -114,7 +107,7 @@ def test_every_condition_and_time_reach_both_halves(condition):
 
 @pytest.mark.parametrize("condition", ["scale", "scale_shift"])
 def test_the_adaptive_norm_is_its_formula(condition):
-    norm = randomized(AdaptiveGroupNorm(8, BlockSizes(time_dim=6, condition=condition, condition_dim=5)))
+    norm = seeded(lambda: AdaptiveGroupNorm(8, BlockSizes(time_dim=6, condition=condition, condition_dim=5)), spread=0.2)
     draw = generator(3)
     x, time, z = (torch.randn(s, generator=draw) for s in ((2, 8, 3, 4), (2, 6), (2, 5)))
     groups = x.view(2, 2, -1)  # 8 channels are 2 groups of 4
@@ -139,7 +132,7 @@ def test_attention_is_that_of_torch():
 
 @every_condition
 def test_forward_and_reverse_derivatives_pass_the_encoder_alone(condition):
-    network = randomized(unet(condition, unshuffle=2)).double()
+    network = seeded(lambda: unet(condition, unshuffle=2), spread=0.2).double()
     x, t, z = (None if a is None else a.double() for a in inputs(condition))
     direction = torch.randn(x.shape, generator=generator(5), dtype=torch.float64)
 
@@ -157,7 +150,7 @@ def test_forward_and_reverse_derivatives_pass_the_encoder_alone(condition):
 
 
 def test_a_loss_of_the_encoders_jacobian_reaches_its_parameters():
-    network = randomized(unet())
+    network = seeded(lambda: unet(), spread=0.2)
     x, t, _ = inputs(shape=(1, 3, 8, 8))
     _, along = torch.func.jvp(lambda x: network.encode(x, t).h, (x,), (torch.ones_like(x),))
     along.square().mean().backward()
@@ -167,7 +160,7 @@ def test_a_loss_of_the_encoders_jacobian_reaches_its_parameters():
 
 
 def test_the_tokens_get_a_gradient_as_soon_as_the_head_is_not_zero():
-    network = unet("tokens")
+    network = seeded(lambda: unet("tokens"))
     x, t, z = inputs("tokens")
     torch.nn.init.normal_(network.up.head.weight, generator=generator())
     z.requires_grad_()
