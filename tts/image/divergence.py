@@ -1,6 +1,7 @@
 """How far two samples are from one distribution: kernel mean discrepancies and sliced transport, at every dimension."""
 
 from collections.abc import Callable
+from enum import Enum
 
 import torch
 from torch import Tensor
@@ -10,10 +11,18 @@ SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 Kernel = Callable[[Tensor, int], Tensor]
 
 
-def rbf(squared_distance: Tensor, dim: int) -> Tensor:
-    """mean over scales of exp(-r^2 / (2 d scale)): 2 d is the mean squared distance of two draws of N(0, I), so no dimension is lost.
+class DivergenceKind(str, Enum):
+    """`mmd_rbf`, `mmd_imq` (kernel mean discrepancies) or `sliced` (Wasserstein)."""
 
-    InfoDiffusion's published kernel has the one bandwidth d^2, with which the discrepancy vanishes as d grows.
+    mmd_rbf = "mmd_rbf"
+    mmd_imq = "mmd_imq"
+    sliced = "sliced"
+
+
+def rbf(squared_distance: Tensor, dim: int) -> Tensor:
+    """mean over scales of exp(-r^2 / (2 d scale)); 2 d is the mean squared distance of two draws of N(0, I).
+
+    So it tells distributions apart at every dimension, where the one bandwidth d^2 of InfoDiffusion's code sees ever less.
     """
     return torch.stack([(-squared_distance / (2 * dim * scale)).exp() for scale in SCALES]).mean(0)
 
@@ -34,7 +43,7 @@ def mmd(x: Tensor, y: Tensor, kernel: Kernel = rbf) -> Tensor:
     Args:
         x: codes, (n, ...), at least 2; flattened to vectors.
         y: codes of the other distribution, (m, ...), at least 2.
-        kernel: (squared distances, dimension of the vectors) -> values of the same shape; the constant k(x, x) is at distance 0.
+        kernel: (squared distances, dimension of the vectors) -> values of the same shape.
 
     Raises:
         ValueError: if a sample has less than two vectors or the widths differ.
@@ -45,11 +54,6 @@ def mmd(x: Tensor, y: Tensor, kernel: Kernel = rbf) -> Tensor:
     dim = x.shape[1]
     within = sum(_off_diagonal_mean(kernel(_squared_distance(a, a), dim)) for a in (x, y))
     return within - 2 * kernel(_squared_distance(x, y), dim).mean()
-
-
-def mmd_imq(x: Tensor, y: Tensor) -> Tensor:
-    """`mmd` with the inverse multiquadratic kernel."""
-    return mmd(x, y, imq)
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator, n_projections: int = 64) -> Tensor:
@@ -73,6 +77,13 @@ def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator, n_proje
     directions = directions / directions.norm(dim=0)
     # in one dimension the optimal transport joins equal ranks
     return ((x @ directions).sort(0).values - (y @ directions).sort(0).values).square().mean()
+
+
+def divergence(kind: DivergenceKind, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    """The divergence of this kind between samples of one size; the generator is that of the directions of `sliced`."""
+    if kind is DivergenceKind.sliced:
+        return sliced_wasserstein(x, y, generator)
+    return mmd(x, y, rbf if kind is DivergenceKind.mmd_rbf else imq)
 
 
 def _vectors(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

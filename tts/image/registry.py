@@ -8,9 +8,12 @@ from tts.errors import ConfigError
 from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import Kind, ModelConfig
 from tts.image.deformable_vae import DeformableVae
+from tts.image.diffae import DiffAe, DiffAeConfig
+from tts.image.encdiff import EncDiff, EncDiffConfig
 from tts.image.factor_vae import FactorVae
 from tts.image.guided_vae import GuidedVae
 from tts.image.info_vae import InfoVae
+from tts.image.infodiffusion import InfoDiffusion, InfoDiffusionConfig
 from tts.image.model import RepresentationModel
 from tts.image.vae import AnnealedVae, BetaVae, DipVae, TcVae, Vae
 from tts.image.vae_config import (
@@ -36,6 +39,9 @@ class Method:
 
 MODELS: dict[Kind, Method] = {
     Kind.ddpm: Method(BaseConfig, BaseModel),
+    Kind.diffae: Method(DiffAeConfig, DiffAe),
+    Kind.encdiff: Method(EncDiffConfig, EncDiff),
+    Kind.infodiffusion: Method(InfoDiffusionConfig, InfoDiffusion),
     Kind.vae: Method(VaeConfig, Vae),
     Kind.betavae: Method(BetaVaeConfig, BetaVae),
     Kind.annealedvae: Method(AnnealedVaeConfig, AnnealedVae),
