@@ -31,17 +31,19 @@ class DeformablePca(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """z (B, N) -> logits (B, C, H, W)."""
-        image = self.linear(z[:, 2:]).unflatten(1, self.shape)
+        image = self.linear(z[:, 2:]).float().unflatten(1, self.shape)
         shrink = torch.exp(-self.scale_rate * z[:, :1])  # (B, 2)
         cos, sin = torch.cos(self.angle_rate * z[:, 1]), torch.sin(self.angle_rate * z[:, 1])
         rotation = torch.stack((cos, sin, -sin, cos), dim=1).unflatten(1, (2, 2))
         warp = F.pad(shrink[:, :, None] * rotation, (0, 1))  # (B, 2, 3), no shift
-        grid = F.affine_grid(warp, list(image.shape), align_corners=False)
-        return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+        with torch.autocast(z.device.type, enabled=False):  # half precision places pixels wrongly
+            grid = F.affine_grid(warp, list(image.shape), align_corners=False)
+            return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
 
     def overlap(self) -> Tensor:
         """How far the images of the content units are from orthogonal: sum over i != j of |(W^T W)_ij|, scalar."""
-        gram = self.linear.weight.T @ self.linear.weight
+        with torch.autocast(self.linear.weight.device.type, enabled=False):
+            gram = self.linear.weight.T @ self.linear.weight
         return (gram - torch.diag(gram.diagonal())).abs().sum()
 
 

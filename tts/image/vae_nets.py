@@ -1,4 +1,7 @@
-"""The networks of the variational autoencoders: the field's convolutional pair, a perceptron; gradients kept apart."""
+"""The networks of the variational autoencoders: the field's convolutional pair, a perceptron; gradients kept apart.
+
+Every network returns float32 under autocast too, so that sums over pixels and logarithms are not taken in half precision.
+"""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -41,7 +44,7 @@ class VaeEncoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, C, H, W) -> mean and log-variance, (B, N) each."""
         h = F.relu(self.hidden(self.convolutions(x).flatten(1)))
-        mean, log_variance = self.leave(h).chunk(2, dim=1)
+        mean, log_variance = self.leave(h).float().chunk(2, dim=1)
         return mean, log_variance
 
 
@@ -61,7 +64,7 @@ class VaeDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """z (B, N) -> logits (B, C, H, W)."""
         h = F.relu(self.enter(F.relu(self.hidden(z))))
-        return self.convolutions(h.unflatten(1, (-1, SMALLEST, SMALLEST)))
+        return self.convolutions(h.unflatten(1, (-1, SMALLEST, SMALLEST))).float()
 
 
 class Perceptron(nn.Module):
@@ -77,7 +80,7 @@ class Perceptron(nn.Module):
         """x (B, D) -> (B, outputs)."""
         for layer in self.hidden:
             x = F.leaky_relu(layer(x), 0.2)
-        return self.leave(x)
+        return self.leave(x).float()
 
 
 def call_frozen(network: nn.Module, x: Tensor) -> Tensor:

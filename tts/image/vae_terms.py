@@ -74,7 +74,7 @@ def posterior_covariance(mean: Tensor, log_variance: Tensor, *, of_codes: bool) 
     Moments of the batch, divided by B.
     """
     centred = mean - mean.mean(0)
-    covariance = centred.T @ centred / len(mean)
+    covariance = (centred[:, :, None] * centred[:, None]).mean(0)  # no matmul: autocast would round it
     return covariance + torch.diag(log_variance.exp().mean(0)) if of_codes else covariance
 
 

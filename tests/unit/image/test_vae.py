@@ -117,6 +117,18 @@ def test_a_generator_fixes_the_losses_and_the_global_one_is_left_alone(name):
     assert torch.equal(state, torch.get_rng_state())
 
 
+@every_model
+def test_half_precision_has_float32_losses_near_those_of_full_precision(name):
+    model, (x, labels) = make_model(name), blobs(16)
+    for phase in model.phases:
+        full = model.losses(x, labels, generator(), phase=phase)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model.losses(x, labels, generator(), phase=phase)
+        for key, loss in half.items():
+            assert loss.dtype == torch.float32
+            assert loss.item() == pytest.approx(full[key].item(), rel=0.02, abs=0.02 * abs(sum(full.values()).item())), key
+
+
 def test_the_terms_are_the_weighted_ones_of_the_same_sample():
     x, _ = blobs(16)
     model = make_model("vae")
