@@ -6,11 +6,15 @@ from typing import Any
 from tts.config import from_dict
 from tts.errors import ConfigError
 from tts.image.base import BaseConfig, BaseModel
+from tts.image.clip_guided import ClipGuided, ClipGuidedConfig
 from tts.image.config import Kind, ModelConfig
+from tts.image.contrastive import ContrastiveConfig, ContrastiveModel
 from tts.image.diffae import DiffAe, DiffAeConfig
+from tts.image.disdiff import DisDiff, DisDiffConfig
 from tts.image.encdiff import EncDiff, EncDiffConfig
 from tts.image.infodiffusion import InfoDiffusion, InfoDiffusionConfig
 from tts.image.model import RepresentationModel
+from tts.image.pdae import Pdae, PdaeConfig
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ MODELS: dict[Kind, Method] = {
     Kind.diffae: Method(DiffAeConfig, DiffAe),
     Kind.encdiff: Method(EncDiffConfig, EncDiff),
     Kind.infodiffusion: Method(InfoDiffusionConfig, InfoDiffusion),
+    Kind.pdae: Method(PdaeConfig, Pdae),
+    Kind.disdiff: Method(DisDiffConfig, DisDiff),
+    Kind.clip_guided: Method(ClipGuidedConfig, ClipGuided),
+    Kind.contrastive: Method(ContrastiveConfig, ContrastiveModel),
 }
 
 
