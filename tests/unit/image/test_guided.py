@@ -11,10 +11,12 @@ from tts.errors import ModelError
 from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import DiffusionConfig, ParametrizationKind, UNetConfig, Weighting
 from tts.image.disdiff import ChangeSpace, DisDiff, DisDiffConfig, FactorLossConfig
+from tts.image.first_stage import VqStage
 from tts.image.frozen_path import FrozenPath, Once
 from tts.image.guided import before_tail, tail_time
 from tts.image.pdae import Pdae, PdaeConfig
 from tts.image.registry import build_model, config_from_dict
+from tts.image.stage_config import VqConfig
 from tts.testing import seeded
 
 UNET = UNetConfig(base=8, multipliers=(1, 2), attention=(False, True), heads=2, unshuffle=2, dropout=0.5)
@@ -215,6 +217,35 @@ def test_the_factor_loss_trains_the_gradients_and_reaches_the_encoder_only_where
     assert any(reached) is not detach
 
 
+class LatentDisDiff(DisDiff):
+    """DisDiff in the latents of a small VQ stage, 8 x 8 for images of 16 x 16."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.stage = VqStage(VqConfig(width=4, multipliers=(1,), n_codes=8)).requires_grad_(False)
+
+    def state(self, x):
+        return self.stage.encode(x)
+
+    def pixels(self, y):
+        return self.stage.decode(y)
+
+
+def test_in_latents_the_codes_are_read_off_decoded_estimates_and_the_first_stage_stays_as_it_is(monkeypatch):
+    config = DisDiffConfig(**SIZES, n_units=3, unit_dim=2, diffusion=DiffusionConfig(shift=1.0))
+    model, x = seeded(lambda: LatentDisDiff(config), spread=0.1), images()
+    decode, read = Count(model.stage, "decode", monkeypatch), Count(model.factors, "forward", monkeypatch)
+    losses = model.losses(x, None, generator())
+    assert (decode.n, read.n) == (2, 3)  # both estimates; their codes and the image's own
+    sum(losses.values()).backward()
+    assert all(parameter.grad is None for parameter in model.stage.parameters())
+    assert any(parameter.grad.abs().max() > 0 for parameter in model.gradients.parameters() if parameter.grad is not None)
+    u = torch.randn(4, 3, 8, 8, generator=generator())
+    with torch.no_grad():
+        y = sample(model.composite(model.encode(x)), u, model.schedule, time_grid(model.schedule, 3))
+    assert model.pixels(y).shape == x.shape
+
+
 def test_the_share_of_batches_with_the_factor_loss_changes_its_cost_and_not_its_mean():
     always, seldom, never, x = disdiff(), disdiff(share=0.25), disdiff(weight=0.0), images()
     full = always.losses(x, None, generator(1))["invariant"].item()
@@ -239,7 +270,7 @@ def test_a_trained_base_is_taken_over_and_another_kind_of_base_refused():
     assert torch.equal(model.data_std, spread)  # it is the base's
     for other in ({"parametrization": ParametrizationKind.v}, {"shift": 4.0}):
         wrong = BaseModel(BaseConfig(size=16, unet=UNET, diffusion=DiffusionConfig(**{"shift": 1.0, **other})))
-        with pytest.raises(ModelError, match="diffusion: .* here "):
+        with pytest.raises(ModelError, match=r"diffusion: .* here "):
             model.take_base(wrong)
 
 

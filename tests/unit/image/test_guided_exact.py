@@ -1,4 +1,4 @@
-"""Guided models whose networks are formulas: the gradients add up to the right conditional, and the losses pull the right way."""
+"""Guided models whose networks are formulas: gradients add up to the right conditional, losses pull the right way."""
 
 import math
 
