@@ -43,7 +43,7 @@ class OpenClipFeatures(FeatureExtractor):
     @torch.no_grad()
     def encode_text(self, sentences: Sequence[str]) -> Tensor:
         """The features of sentences, (n, D), of length 1."""
-        return F.normalize(self.model.encode_text(self.tokenizer(list(sentences))), dim=1)
+        return F.normalize(self.model.encode_text(self.tokenizer(list(sentences)).to(self.get_buffer("mean").device)), dim=1)
 
 
 def _load(name: str, pretrained: str) -> tuple[Any, Any]:
@@ -59,7 +59,7 @@ def _load(name: str, pretrained: str) -> tuple[Any, Any]:
         model = open_clip.create_model(name, pretrained=pretrained or None)
         return model.float().eval(), open_clip.get_tokenizer(name)
     except (OSError, RuntimeError, ValueError) as err:
-        reason = str(err).strip().partition("\n")[0]
+        reason = str(err).strip().partition("\n")[0][:200]  # the rest lists all networks there are
         raise ModelError(
             f"{name} {pretrained}: no network could be loaded ({reason}). Give names that open_clip lists while online, or "
             "the path of a file of weights."
