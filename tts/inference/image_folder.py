@@ -125,7 +125,8 @@ def load_image_folder(folder: Path) -> LoadedImageModel:
     except (ConfigError, DataError, ValueError) as err:
         raise ModelError(f"{folder}: {err}") from err
     model = _built(lambda: build_model(config), folder / WEIGHTS)
-    prior = None if head.prior is None else _built(lambda: LatentPrior(head.prior), folder / PRIOR)
+    prior_config = head.prior
+    prior = None if prior_config is None else _built(lambda: LatentPrior(prior_config), folder / PRIOR)
     codes = None
     if config.n_units:
         codes = CodeStatistics.load(folder / CODES, config.n_units, config.unit_dim)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tts.errors import ConfigError, ModelError
-from tts.image.config import DiffusionConfig, TimesKind, UNetConfig
+from tts.image.config import DiffusionConfig, Kind, TimesKind, UNetConfig
 from tts.image.datasets import open_images
 from tts.image.encdiff import EncDiffConfig
 from tts.image.vae_config import FactorVaeConfig
@@ -170,8 +170,9 @@ def test_every_preset_makes_its_model(profile):
     for name in names:
         found = load_image_config(name, ["seed=7"])
         assert (found.model.kind.value, found.seed) == (name.rpartition("_")[0], 7)
-        with torch.device("meta"):
-            assert build_model(found.model).phases
+        if found.model.kind is not Kind.clip_guided:  # which is built on an encoder's folder, or open_clip
+            with torch.device("meta"):
+                assert build_model(found.model).phases
 
 
 @pytest.mark.parametrize("override", ["steps=0", "model.n_units=-1", "optimizer.lr=2", "nothing=1", "model.kind=vae", "size=7"])
