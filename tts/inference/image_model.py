@@ -187,8 +187,8 @@ class ImageModel:
         codes = np.concatenate([(1 - w) * za + w * zb for w in weights])
         if not inverted or not self.is_diffusion:
             return self.decode(codes, self._one_noise(a, za, count, False, seed, options), **options)
-        ends = [torch.from_numpy(self.invert(image, z, **options)) for image, z in ((a, za), (b, zb))]
-        noise = torch.cat([slerp(*ends, weight) for weight in weights.tolist()])
+        start, end = (torch.from_numpy(self.invert(image, z, **options)) for image, z in ((a, za), (b, zb)))
+        noise = torch.cat([slerp(start, end, weight) for weight in weights.tolist()])
         return self.decode(codes, noise.numpy(), **options)
 
     def edit(
@@ -231,22 +231,24 @@ class ImageModel:
         return np.repeat(noise, count, axis=0)
 
     def _render(self, z: Tensor | None, n: int, noise: ArrayLike | None, seed: int, options: dict[str, Any]) -> Images:
-        if not self.draws:
-            raise ModelError(f"a model of kind {self.config.kind.value} draws no images. Give another model.")
-        if not self.is_diffusion:
+        """n images of codes z (n, N, d), or of the unconditional denoiser for None."""
+        if not isinstance(self.model, DiffusionModelBase):
+            decoder = getattr(self.model, "decode", None)
+            if decoder is None or z is None:
+                raise ModelError(f"a model of kind {self.config.kind.value} draws no images. Give another model.")
             if noise is not None or options:
                 raise ValueError(f"a model of kind {self.config.kind.value} takes neither noise nor sampling options.")
-            return to_uint8(torch.from_numpy(self._batches(self.model.decode, z)))  # type: ignore[operator]
+            return to_uint8(torch.from_numpy(self._batches(decoder, z)))
         model, sampling = self.model, ImageSampling(**options)
         start = self._noise(n, seed) if noise is None else torch.from_numpy(np.asarray(noise, dtype=np.float32))
         if start.shape != (n, *self._state_shape()):
             raise ValueError(f"noise must be {(n, *self._state_shape())}, found {tuple(start.shape)}.")
         generator = torch.Generator().manual_seed(seed)
-        if z is None:
-            images = self._batches(lambda u: model.pixels(reverse(model, None, u, sampling, generator)), start)
-        else:
-            images = self._batches(lambda u, z: model.pixels(reverse(model, z, u, sampling, generator)), start, z)
-        return to_uint8(torch.from_numpy(images))
+
+        def draw(u: Tensor, codes: Tensor | None = None) -> Tensor:
+            return model.pixels(reverse(model, codes, u, sampling, generator))
+
+        return to_uint8(torch.from_numpy(self._batches(draw, start) if z is None else self._batches(draw, start, z)))
 
     def _noise(self, n: int, seed: int) -> Tensor:
         """Standard normal noise; that of image i is a function of (seed, i)."""
@@ -260,7 +262,7 @@ class ImageModel:
             return tuple(self._diffusion().state(blank).shape[1:])
 
     def _diffusion(self) -> DiffusionModelBase:
-        if not self.is_diffusion:
+        if not isinstance(self.model, DiffusionModelBase):
             raise ModelError(f"a model of kind {self.config.kind.value} has no noise to invert. Give a diffusion model.")
         return self.model
 

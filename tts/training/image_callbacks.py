@@ -57,7 +57,7 @@ class ImageFigures(L.Callback):
         loaded = loaded_model(task.ema, self.images, trained_on(task), N_MEASURED)
         model = ImageModel(loaded, task.device)
         shown = self.images.images(spread_index(self.images, N_SHOWN))
-        options = {"steps": FIGURE_STEPS} if model.is_diffusion else {}
+        options: dict[str, Any] = {"steps": FIGURE_STEPS} if model.is_diffusion else {}
         for name, rows in first_pictures(model, shown, **options).items():
             save_grid(exp / "images" / f"step-{step:07d}-{name}.png", rows)
             board.add_image(name, grid(rows), step, dataformats="HWC")

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from tts.errors import ConfigError
+from tts.image.base import BaseModel
 from tts.image.clip_guided import ClipGuided, ClipGuidedConfig
 from tts.image.config import DiffusionModelConfig, ModelConfig
 from tts.image.contrastive import ContrastiveConfig, ContrastiveModel
@@ -63,7 +64,7 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
     parts.check(config)
     config = dataclasses.replace(config, channels=images.channels, size=images.size)
     if parts.base is not None and isinstance(config, DiffusionModelConfig):
-        theirs, mine = _load(parts.base, DiffusionModelBase).config, config.diffusion
+        theirs, mine = _load(parts.base, BaseModel).config, config.diffusion
         # where and how the loss is measured is the method's own
         diffusion = dataclasses.replace(theirs.diffusion, weighting=mine.weighting, times=mine.times, t_min=mine.t_min)
         config = dataclasses.replace(config, unet=theirs.unet, diffusion=diffusion, vq=theirs.vq, kl=theirs.kl)
@@ -87,7 +88,7 @@ def new_model(config: ModelConfig, parts: Parts, x: torch.Tensor, seed: int) -> 
         torch.manual_seed(seed)  # noqa: TID251  initial weights know no generator
         model = build_model(config)
     if isinstance(model, GuidedModel) and parts.base is not None:
-        model.take_base(_load(parts.base, DiffusionModelBase))
+        model.take_base(_load(parts.base, BaseModel))
     if isinstance(model, ClipGuided):
         if parts.encoder is None:
             model.take_open_clip()
