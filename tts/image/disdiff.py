@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tts.config import check_ranges
 from tts.diffusion import expand_like
-from tts.image.config import EncodedModelConfig, Kind
+from tts.image.config import DiffusionConfig, EncodedModelConfig, Kind, Weighting
 from tts.image.factor_losses import FactorLosses, factor_losses
 from tts.image.factor_provider import FactorEncoder, LearnedFactors
 from tts.image.frozen_path import FrozenPath
@@ -38,10 +38,15 @@ class FactorLossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FactorGuidedConfig(EncodedModelConfig):
-    """6 units of 32 numbers as in DisDiff's published code, whose denoising error has no weight over time."""
+    """6 units of 32 numbers as in DisDiff's published code.
+
+    `v` weighting, for then a gradient's change of x0_hat is sigma times its output. In noise units, as published, it is
+    sigma / alpha times: where alpha nearly vanishes, as at the end of the cosine schedule, w_b explodes with it.
+    """
 
     n_units: int = 6
     unit_dim: int = 32
+    diffusion: DiffusionConfig = field(default_factory=lambda: DiffusionConfig(weighting=Weighting.v))
     factor_loss: FactorLossConfig = field(default_factory=FactorLossConfig)
 
 

@@ -12,7 +12,11 @@ from tts.image.guided import GuidedModel
 
 @dataclass(frozen=True, kw_only=True)
 class PdaeConfig(EncodedModelConfig):
-    """PDAE; `pdae` weighting is the published one, `v` that for flat images, whose gap lies near t = 1."""
+    """PDAE; `pdae` weighting is the published one, `v` that for flat images, whose gap lies near t = 1.
+
+    With `pdae` the gradient is in noise units, and its errors count sigma / alpha times in the sample: hold x0_hat in [-1, 1]
+    (`clip_to_pixels`), as the paper does, or start below t = 1.
+    """
 
     kind: Kind = Kind.pdae
     n_units: int = 32
