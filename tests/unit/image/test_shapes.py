@@ -121,7 +121,7 @@ def test_the_object_grows_with_scale_and_stays_inside(shapes):
 def test_floor_walls_and_object_cover_comparable_areas(shapes):
     index = np.random.default_rng(0).integers(0, 480, 100)
     cover = [
-        (shapes.images(index + shapes.factors.index([hues + [0, 0, 0]])[0])[:, 1] > 127 * 0.4).mean()
+        (shapes.images(index + shapes.factors.index([[*hues, 0, 0, 0]])[0])[:, 1] > 127 * 0.4).mean()
         for hues in ([5, 0, 0], [0, 5, 0], [0, 0, 5])
     ]
     assert all(0.25 < share < 0.42 for share in cover)
