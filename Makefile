@@ -3,7 +3,7 @@ VENV := $(or $(GLOTTIS_VENV),$(CURDIR)/.venv)
 PYTHON := "$(VENV)/bin/python"
 BIN := PATH="$(VENV)/bin:$$PATH"
 SHELL_FILES := .ci/run tools/*.sh recipes/*/*.sh
-TYPED := tts/diffusion tts/audio tts/config.py tts/device.py
+TYPED := tts/diffusion tts/audio tts/image tts/inference/image*.py tts/training/image*.py tts/apps/cli/image tts/config.py tts/device.py
 
 .PHONY: test check format clean install-test install-dev
 
