@@ -78,7 +78,7 @@ def test_rays_hit_the_solid_where_marching_through_its_distance_field_does(solid
     found = cast(view, SOLIDS[solid], scale)[2]
     close = abs(found - expected) < 0.01
     assert close.mean() > 0.99  # of 400 rays; edges, where the gradient has none, may differ
-    assert np.array_equal(found > 0, expected > 0) or (found > 0).sum() == pytest.approx((expected > 0).sum(), abs=2)
+    assert (found > 0).sum() == pytest.approx((expected > 0).sum(), abs=2)
 
 
 @pytest.mark.parametrize("azimuth", [-0.5, 0.0, 0.25])
@@ -121,7 +121,7 @@ def test_the_object_grows_with_scale_and_stays_inside(shapes):
 def test_floor_walls_and_object_cover_comparable_areas(shapes):
     index = np.random.default_rng(0).integers(0, 480, 100)
     cover = [
-        (shapes.images(index + shapes.factors.index([[*hues, 0, 0, 0]])[0])[:, 1] > 127 * 0.4).mean()
+        (shapes.images(index + shapes.factors.index([[*hues, 0, 0, 0]])[0])[:, 1] > 50).mean()
         for hues in ([5, 0, 0], [0, 5, 0], [0, 0, 5])
     ]
     assert all(0.25 < share < 0.42 for share in cover)
