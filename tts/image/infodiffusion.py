@@ -50,9 +50,7 @@ class InfoDiffusionConfig(EncodedModelConfig):
         check_ranges(self, "model", "capacity_until temperature", 1e-3, 1)
         check_ranges(self, "model", "null_rate", 0.01, 0.99)
         if self.divergence_weight < 0:
-            raise ConfigError(
-                f"model: lambda_ + zeta - 1 weighs the divergence, found {self.divergence_weight:g}, expected 0 up."
-            )
+            raise ConfigError(f"model: lambda_ + zeta - 1 must not be below 0, found {self.divergence_weight:g}.")
         if self.kl_weight > 0 and self.prior.value not in WITH_KL:
             raise ConfigError(
                 f"model.zeta: found {self.zeta:g}, expected 1 with the prior {self.prior.value}, to which the KL has no closed "

@@ -83,7 +83,7 @@ class LatentPrior(nn.Module):
     @property
     def schedule(self) -> Schedule:
         """Constant noise rate."""
-        return from_betas(torch.full((N_BETAS,), BETA, dtype=torch.float64))
+        return from_betas(torch.full((N_BETAS,), BETA, dtype=torch.float64, device="cpu"))
 
     def measure(self, z: Tensor) -> None:
         """Set mean and deviation to those of codes z (n, N, d); a number that never changes keeps the deviation 1.
@@ -123,6 +123,6 @@ class LatentPrior(nn.Module):
             return torch.randn(u.shape, generator=generator).to(u)
 
         start = noise(self.mean.new_empty(n, self.config.n_units * self.config.unit_dim))
-        times = time_grid(self.schedule, steps)
+        times = time_grid(self.schedule, steps, "quadratic")  # a uniform grid would lose a fifth of the spread in 20 steps
         x = sample(self.composite(), start, self.schedule, times, sampler=sampler, noise=noise)
         return x.view(n, *self.mean.shape) * self.std + self.mean

@@ -62,7 +62,7 @@ def test_the_published_setting_has_a_tenth_of_the_discrepancy_and_a_code_without
 
 
 def test_with_a_kl_the_code_is_drawn_and_the_kl_is_held_at_its_capacity():
-    model, x = tiny(zeta=0.5, lambda_=0.5, capacity=8.0, capacity_until=0.5), images(400)
+    model, x = tiny(zeta=0.5, lambda_=0.5, capacity=8.0, capacity_until=0.5), images(100)
     losses = model.losses(x, None, generator())
     assert set(losses) == {"denoising", "kl"}
     mean, log_variance = model.posterior(x)
@@ -71,7 +71,7 @@ def test_with_a_kl_the_code_is_drawn_and_the_kl_is_held_at_its_capacity():
         model.progress.fill_(progress)
         assert model.losses(x, None, generator())["kl"].item() == pytest.approx(0.5 * abs(kl - capacity), rel=1e-4)
     z = model.drawn_code((mean, log_variance), generator())
-    torch.testing.assert_close(((z - mean) / (log_variance / 2).exp()).std(), torch.tensor(1.0), rtol=0, atol=0.08)
+    torch.testing.assert_close(((z - mean) / (log_variance / 2).exp()).std(), torch.tensor(1.0), rtol=0, atol=0.12)
     assert torch.equal(model.encode(x), mean)
 
 
