@@ -69,11 +69,11 @@ case $method in
   *vae) ;;
   *) sampling=(--steps 50) ;;
 esac
-prior_steps=3000
+prior=(--steps 3000)
 if [ "$fast" = true ]; then
   common+=(steps=300 batch_size=32 checkpoint_every=100 figures_every=150 optimizer.warmup=50)
   measure=(--fast)
-  prior_steps=300
+  prior=(--steps 300 --codes 1000)
   ((${#sampling[@]} == 0)) || sampling=(--steps 10)
 fi
 
@@ -129,7 +129,7 @@ resources=()
 
 # Stage 3: a diffusion model of the codes, to draw new ones from.
 resources=("${device[@]}")
-run_stage 3 prior "$exp" image train-prior --model "$exp/model" --steps "$prior_steps" --seed "$seed"
+run_stage 3 prior "$exp" image train-prior --model "$exp/model" "${prior[@]}" --seed "$seed"
 
 # Stage 4: disentanglement, reconstruction and sample quality beside a random encoder and PCA; RESULTS.md.
 run_stage 4 evaluate "$exp" image evaluate --model "$exp/model" --out "$exp/evaluate" --seed "$seed" \

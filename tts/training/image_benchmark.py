@@ -26,6 +26,7 @@ from tts.training.image_run import train_image_model
 logger = logging.getLogger(__name__)
 
 PROBE_STEPS = 20
+FAST_PRIOR = {"steps": 60, "n_codes": 256}
 FAST = ("steps=60", "batch_size=16", "optimizer.warmup=10")
 
 
@@ -92,7 +93,7 @@ def _row(benchmark: Benchmark, method: str, seed: int, out: Path, parts: Parts, 
     if benchmark.minutes:
         overrides.append(f"steps={_steps(benchmark, method, out, parts, device)}")
     folder = train_image_model(benchmark.config(method, *overrides), out / f"{method}-seed{seed}", parts=parts)
-    train_latent_prior(PriorTraining(steps=60 if benchmark.fast else 3000, seed=seed), folder, device=device)
+    train_latent_prior(PriorTraining(seed=seed, **(FAST_PRIOR if benchmark.fast else {})), folder, device=device)
     loaded = load_image_folder(folder)
     model = ImageModel(loaded, resolve_device(device))
     settings = fast_settings(seed) if benchmark.fast else EvaluationSettings(seed=seed)

@@ -14,6 +14,7 @@ from tts.errors import ModelError
 from tts.image.datasets import open_images
 from tts.image.latent_prior import LatentPrior, LatentPriorConfig
 from tts.inference.image_card import image_card
+from tts.inference.image_evaluation import in_chunks
 from tts.inference.image_folder import find_image_folder, load_image_folder, save_image_folder
 from tts.inference.image_model import ImageModel
 from tts.training.image_callbacks import spread_index
@@ -54,7 +55,7 @@ def train_latent_prior(config: PriorTraining, folder: Path, *, device: str = "au
     if loaded.codes is None:
         raise ModelError(f"{folder}: a model of kind {loaded.model.config.kind.value} has no codes. Give another model.")
     images = open_images(loaded.trained.data, size=loaded.model.config.size)
-    codes = torch.from_numpy(ImageModel(loaded, at).encode(images.images(spread_index(images, config.n_codes))))
+    codes = torch.from_numpy(in_chunks(images, spread_index(images, config.n_codes), ImageModel(loaded, at).encode))
     prior, loss = fit_prior(config, codes, at)
     loaded = dataclasses.replace(loaded, model=loaded.model.cpu(), prior=prior.cpu().eval())
     save_image_folder(folder, loaded, image_card(f"{loaded.model.config.kind.value} on {images.name}", loaded))
