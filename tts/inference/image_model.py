@@ -11,7 +11,9 @@ from torch import Tensor
 
 from tts.device import resolve_device
 from tts.errors import ModelError
+from tts.image.config import Kind
 from tts.image.datasets import to_model, to_uint8
+from tts.image.infodiffusion import InfoDiffusion
 from tts.image.model import DiffusionModelBase
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_codes import CodeStatistics
@@ -21,6 +23,13 @@ from tts.inference.image_folder import LoadedImageModel, load_image_folder
 Images = NDArray[np.uint8]  # (n, C, H, W)
 Codes = NDArray[np.float32]  # (n, N, d): N units of d numbers each
 Noise = NDArray[np.float32]  # the state at t = 1, (n, …)
+
+PART_TIME: dict[Kind, dict[str, Any]] = {  # when drawn codes condition the denoiser; see ImageSampling
+    Kind.pdae: {"code_from": 0.3},
+    Kind.disdiff: {"code_from": 0.3},
+    Kind.clip_guided: {"code_from": 0.3},
+    Kind.infodiffusion: {"code_to": 0.5},
+}
 
 
 class ImageModel:
@@ -106,22 +115,28 @@ class ImageModel:
     def sample(self, n: int, *, seed: int = 0, **options: Any) -> Images:
         """n new images: on codes from `sample_codes`, or from the unconditional model where there are no codes.
 
+        New codes are not quite those of images, so by default they are used for part of the time only where the method has that:
+        guided models leave them out of the tail (PDAE), InfoDiffusion has them in the second of two phases.
+
         Args:
             n: how many.
             seed: of codes and noise.
             options: fields of `ImageSampling`.
         """
+        options = PART_TIME.get(self.config.kind, {}) | options
         if not self.has_codes:
             return self._render(None, n, None, seed, options)
         return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)
 
     def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
-        """New codes (n, N, d): of the latent prior where one was trained; for a VAE of its prior N(0, I); for others of the
-        Gaussian with the mean and deviation of the training data's codes, all numbers independent.
+        """New codes (n, N, d): of the latent prior where one was trained; of the prior that InfoDiffusion's codes follow; for a VAE
+        of N(0, I); for others of the Gaussian with mean and deviation of the training data's codes, all numbers independent.
         """
         generator = torch.Generator().manual_seed(seed)
         if self.loaded.prior is not None:
             return self.loaded.prior.to(self.device).sample(n, generator).cpu().numpy()
+        if isinstance(self.model, InfoDiffusion):
+            return self.model.prior.sample(n, generator).numpy()
         draws = torch.randn(n, self.config.n_units, self.config.unit_dim, generator=generator)
         return draws.numpy() if not self.is_diffusion else self.codes.denormalize(draws).numpy()
 

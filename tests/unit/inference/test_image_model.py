@@ -154,6 +154,15 @@ def test_the_code_can_be_left_out_at_some_times_where_there_is_an_unconditional_
         encdiff.decode(encdiff.encode(images), steps=2, code_from=0.3)
 
 
+def test_samples_have_the_codes_of_the_prior_in_the_second_phase_alone():
+    model = ImageModel(loaded("infodiffusion"), torch.device("cpu"))
+    codes = model.model.prior.sample(2, torch.Generator().manual_seed(4)).numpy()
+    assert np.array_equal(model.sample_codes(2, seed=4), codes)
+    samples = model.sample(2, seed=4, steps=3)
+    assert np.array_equal(samples, model.decode(codes, seed=4, steps=3, code_to=0.5))
+    assert np.array_equal(model.sample(2, seed=4, steps=3, code_to=1.0), model.decode(codes, seed=4, steps=3))
+
+
 @pytest.mark.parametrize("options", [{"sampler": "x"}, {"grid": "x"}, {"code_from": 1.0}, {"code_to": 2.0}])
 def test_sampling_options_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match="found"):
