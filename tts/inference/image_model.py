@@ -129,8 +129,8 @@ class ImageModel:
         return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)
 
     def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
-        """New codes (n, N, d): of the latent prior where one was trained; of the prior that InfoDiffusion's codes follow; for a VAE
-        of N(0, I); for others of the Gaussian with mean and deviation of the training data's codes, all numbers independent.
+        """New codes (n, N, d): of the latent prior where one was trained; of the prior that InfoDiffusion's codes follow; of
+        N(0, I) for a VAE; else of the Gaussian with mean and deviation of the training data's codes, all numbers independent.
         """
         generator = torch.Generator().manual_seed(seed)
         if self.loaded.prior is not None:
