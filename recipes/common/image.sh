@@ -24,6 +24,7 @@ fast=false                   # true: a few hundred steps and small measurements,
 db_root=                     # images used where they lie in place of the generated ones: a folder, an npz or an h5
 size=                        # height and width in pixels (default 32 for mini, 64 for paper)
 seed=0                       # of weights, data order and noise
+threads=2                    # CPU threads of the trainings
 ngpu=0                       # 1 trains on a GPU, 0 on the CPU
 expdir=                      # folder of experiments (default exp/ beside recipes/)
 train_config=                # preset in conf/image (default METHOD_PROFILE)
@@ -90,7 +91,7 @@ fi
 part() {
   local name=$1 preset=$2 folder=$expdir/${recipe:-image}_$1_${variant}_$size
   shift 2
-  resources=("${device[@]}")
+  resources=("threads=$threads" "${device[@]}")
   run_stage 1 "$name" "$folder" image train --exp "$folder" --config "${preset}_$profile" "$@" "${common[@]}"
   resources=()
   made=$folder/model
@@ -122,14 +123,15 @@ if ((stage <= 2 && stop_stage >= 2)); then
   belongs_to "$exp" "$previous"
   save_call "$exp" "$0" "$@"
 fi
-resources=("${device[@]}")
+resources=("threads=$threads" "${device[@]}")
 run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${parts[@]+"${parts[@]}"} "${common[@]}" "seed=$seed" \
   ${train_words[@]+"${train_words[@]}"}
 resources=()
 
 # Stage 3: a diffusion model of the codes, to draw new ones from.
-resources=("${device[@]}")
+resources=("${device[@]}" --threads "$threads")
 run_stage 3 prior "$exp" image train-prior --model "$exp/model" "${prior[@]}" --seed "$seed"
+resources=("${device[@]}")
 
 # Stage 4: disentanglement, reconstruction and sample quality beside a random encoder and PCA; RESULTS.md.
 run_stage 4 evaluate "$exp" image evaluate --model "$exp/model" --out "$exp/evaluate" --seed "$seed" \

@@ -115,7 +115,7 @@ class ImageModel:
     def sample(self, n: int, *, seed: int = 0, **options: Any) -> Images:
         """n new images: on codes from `sample_codes`, or from the unconditional model where there are no codes.
 
-        New codes are not quite those of images, so by default they are used for part of the time only where the method has that:
+        New codes are not quite those of images, so by default they are used part of the time only where the method does that:
         guided models leave them out of the tail (PDAE), InfoDiffusion has them in the second of two phases.
 
         Args:
