@@ -14,7 +14,7 @@ def verbs() -> dict[str, ModuleType]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare `glottis image VERB` with the options of each."""
-    group = parser.add_subparsers(dest="image_verb", required=True, metavar="VERB", title="verbs")
+    group = parser.add_subparsers(dest="image_verb", required=True, metavar="VERB", title="verbs", help="what to do")
     for name, module in verbs().items():
         summary = (module.__doc__ or "").partition("\n")[0].replace("%", "%%")
         one = group.add_parser(name, help=summary, description=module.__doc__, formatter_class=parser.formatter_class)
