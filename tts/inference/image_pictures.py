@@ -44,7 +44,7 @@ def first_pictures(model: ImageModel, shown: Images, **options: Any) -> dict[str
 def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: int = 0, **options: Any) -> dict[str, Rows]:
     """`first_pictures` of 8 images drawn with the seed, then `interpolations`, `swaps` and, where there are labels, `edits`.
 
-    Rows of `swaps`: the images, those that give to them, then for each unit the images with that unit of the givers.
+    For diffusion `swaps` and `traversals` are there again on the images' own noise, `…_inverted`. Rows of `swaps`: the images, those that give to them, then for each unit the images with that unit of the givers.
 
     Args:
         model: any.
@@ -67,6 +67,9 @@ def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: 
     for name, inverted in (("swaps", False), ("swaps_inverted", True))[: 1 + model.is_diffusion]:
         swapped = [model.swap(shown, givers, [u], inverted=inverted, **options) for u in widest_units(model)]
         pictures[name] = [shown, givers, *swapped]
+    if model.is_diffusion:
+        moved = [model.traverse(shown[:1], u, count=8, inverted=True, **options) for u in widest_units(model)]
+        pictures["traversals_inverted"] = moved
     if images.label_names:
         direction = label_direction(model, images, label or images.label_names[0], 1, N_PROBE, seed)
         n = len(STRENGTHS)
