@@ -44,7 +44,8 @@ def first_pictures(model: ImageModel, shown: Images, **options: Any) -> dict[str
 def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: int = 0, **options: Any) -> dict[str, Rows]:
     """`first_pictures` of 8 images drawn with the seed, then `interpolations`, `swaps` and, where there are labels, `edits`.
 
-    For diffusion `swaps` and `traversals` are there again on the images' own noise, `…_inverted`. Rows of `swaps`: the images, those that give to them, then for each unit the images with that unit of the givers.
+    For diffusion `swaps` and `traversals` are there again on the images' own noise, `…_inverted`. Rows of `swaps`: the images,
+    those that give to them, then for each unit the images with that unit of the givers.
 
     Args:
         model: any.
