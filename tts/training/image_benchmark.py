@@ -92,8 +92,11 @@ def _row(benchmark: Benchmark, method: str, seed: int, out: Path, parts: Parts, 
     overrides = [f"seed={seed}", f"device={device}"]
     if benchmark.minutes:
         overrides.append(f"steps={_steps(benchmark, method, out, parts, device)}")
-    folder = train_image_model(benchmark.config(method, *overrides), out / f"{method}-seed{seed}", parts=parts)
-    train_latent_prior(PriorTraining(seed=seed, **(FAST_PRIOR if benchmark.fast else {})), folder, device=device)
+    config = benchmark.config(method, *overrides)
+    folder = train_image_model(config, out / f"{method}-seed{seed}", parts=parts)
+    train_latent_prior(
+        PriorTraining(seed=seed, threads=config.threads, **(FAST_PRIOR if benchmark.fast else {})), folder, device=device
+    )
     loaded = load_image_folder(folder)
     model = ImageModel(loaded, resolve_device(device))
     settings = fast_settings(seed) if benchmark.fast else EvaluationSettings(seed=seed)
