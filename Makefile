@@ -3,7 +3,7 @@ VENV := $(or $(GLOTTIS_VENV),$(CURDIR)/.venv)
 PYTHON := "$(VENV)/bin/python"
 BIN := PATH="$(VENV)/bin:$$PATH"
 SHELL_FILES := .ci/run tools/*.sh recipes/*/*.sh
-TYPED := tts/diffusion tts/audio tts/config.py tts/device.py
+TYPED := tts/diffusion tts/audio tts/image tts/inference/image*.py tts/training/image*.py tts/apps/cli/image tts/config.py tts/device.py
 
 .PHONY: test check format clean install-test install-dev
 
@@ -27,7 +27,7 @@ clean: ## remove what tests and builds leave; .venv, dump/ and exp/ stay
 	find tts tests tools egs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install-test:
-	@bash tools/install.sh --extras train,phonemes,eval,asr,content,similarity,test
+	@bash tools/install.sh --extras train,phonemes,eval,asr,content,similarity,image,test
 
 install-dev:
-	@bash tools/install.sh --extras train,phonemes,eval,asr,content,similarity,test,dev
+	@bash tools/install.sh --extras train,phonemes,eval,asr,content,similarity,image,test,dev

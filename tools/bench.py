@@ -21,12 +21,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from tts.data.dataset import Batch
+from tts.device import Precision
 from tts.nets.blocks import lengths_to_mask
 from tts.speech.config import DenoiserKind
 from tts.speech.griffin_lim import GriffinLim
 from tts.speech.hifigan import PRESETS, HifiGan, vocoder_preset
 from tts.speech.model import SourceFilterModel
-from tts.training.config import Precision, TrainConfig
+from tts.training.config import TrainConfig
 from tts.training.presets import load_train_config
 from tts.training.speech import SpeechTask
 

@@ -5,7 +5,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 default_extras=train,phonemes,eval,asr,similarity
 extras=$default_extras
-known=train,phonemes,eval,asr,content,similarity,test,dev
+known=train,phonemes,eval,asr,content,clip,similarity,image,features,test,dev
 cuda=false
 needed_gb=8
 

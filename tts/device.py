@@ -1,8 +1,18 @@
 """The one place where devices and precisions are chosen."""
 
+from enum import Enum
+
 import torch
 
 from tts.errors import ConfigError
+
+
+class Precision(str, Enum):
+    """`auto` is bf16 where the hardware has it and fp32 elsewhere."""
+
+    auto = "auto"
+    bf16 = "bf16"
+    fp32 = "fp32"
 
 
 def resolve_device(name: str = "auto") -> torch.device:

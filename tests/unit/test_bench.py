@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tts.device import Precision
 from tts.testing import tiny_speech_config
-from tts.training.config import Precision, TrainConfig
+from tts.training.config import TrainConfig
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "bench.py"
 spec = importlib.util.spec_from_file_location("bench", SCRIPT)

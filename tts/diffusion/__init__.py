@@ -5,6 +5,7 @@ from tts.diffusion.losses import WEIGHTINGS, TimeSampler, denoising_loss
 from tts.diffusion.parametrization import Parametrization
 from tts.diffusion.samplers import SAMPLERS, invert, sample
 from tts.diffusion.schedule import Schedule, cosine, from_betas, time_grid, vp_linear
+from tts.diffusion.shifted import shifted
 from tts.diffusion.state import (
     add_noise,
     asymmetric_edit,
@@ -42,6 +43,7 @@ __all__ = [
     "invert",
     "sample",
     "score_from_eps",
+    "shifted",
     "time_grid",
     "v_from",
     "vp_linear",

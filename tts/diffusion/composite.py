@@ -21,7 +21,7 @@ class Term:
     Args:
         network: (x, t (B,)) -> output, the shape of x; its conditions are closed over.
         mean: prior mean of this attribute, the shape of the state; None is 0.
-        weight: a finite number, or a function of t (B,).
+        weight: a finite number, or a function of t (B,). Where it is 0 for the whole batch the network is not called.
 
     Raises:
         ValueError: if the weight is NaN or infinite.
@@ -70,8 +70,10 @@ class Composite:
         alpha, _ = self._coefficients(u, t)
         total = torch.zeros_like(u)
         for term in self.terms:
-            x = u if term.mean is None else u + (1 - alpha) * term.mean
             weight = expand_like(term.weight(t), u) if callable(term.weight) else term.weight
+            if not (weight.any() if isinstance(weight, Tensor) else weight):
+                continue
+            x = u if term.mean is None else u + (1 - alpha) * term.mean
             total = total + weight * term.network(x, t)
         return total
 

@@ -1,19 +1,11 @@
 """What a training run needs beside the model; presets in conf/ override it, `glottis train key=value` overrides those."""
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 from tts.config import check_ranges
+from tts.device import Precision
 from tts.errors import ConfigError
 from tts.speech.config import PitchKind, SpeechConfig
-
-
-class Precision(str, Enum):
-    """`auto` is bf16 where the hardware has it and fp32 elsewhere."""
-
-    auto = "auto"
-    bf16 = "bf16"
-    fp32 = "fp32"
 
 
 @dataclass(kw_only=True)

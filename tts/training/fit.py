@@ -2,12 +2,13 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from torch.utils.data import DataLoader
 
 
-def fit(trainer: L.Trainer, task: L.LightningModule, loader: DataLoader, checkpoint: Path | None) -> None:
+def fit(trainer: L.Trainer, task: L.LightningModule, loader: DataLoader[Any], checkpoint: Path | None) -> None:
     """Train to the trainer's last step, from `checkpoint` if there is one; the loader begins at the batch that comes next.
 
     Raises:

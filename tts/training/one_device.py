@@ -23,11 +23,25 @@ LAST = "last.ckpt"
 class RunConfig(Protocol):
     """What a run's configuration tells the trainer."""
 
-    steps: int
-    checkpoint_every: int  # steps
-    log_every: int  # steps
-    device: str
-    precision: str  # auto, bf16 or fp32
+    @property
+    def steps(self) -> int:
+        """The last step."""
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps between checkpoints."""
+
+    @property
+    def log_every(self) -> int:
+        """Steps between lines of the log."""
+
+    @property
+    def device(self) -> str:
+        """As `resolve_device` takes it."""
+
+    @property
+    def precision(self) -> str:
+        """auto, bf16 or fp32."""
 
 
 def make_trainer(config: RunConfig, out: Path, callbacks: Sequence[L.Callback], clip: float | None = None) -> L.Trainer:

@@ -33,6 +33,27 @@ def test_each_term_sees_the_state_shifted_to_its_own_mean_and_is_weighted_by_tim
     torch.testing.assert_close(out, seen["a"] + 6 * expand_like(t, u) * u)
 
 
+def test_a_network_is_called_only_where_its_weight_is_not_zero():
+    calls = []
+
+    def record(name):
+        def network(x, t):
+            calls.append((name, t.tolist()))
+            return torch.full_like(x, 1.0 if name == "early" else 2.0)
+
+        return network
+
+    early = Term(record("early"), weight=lambda t: (t > 0.5).to(t))
+    late = Term(record("late"), weight=lambda t: (t <= 0.5).to(t))
+    never = Term(record("never"), weight=0.0)
+    composite = Composite(SCHEDULE, [early, late, never], Parametrization("eps"))
+    for times, expected in (([0.9, 0.6], [1, 1]), ([0.5, 0.1], [2, 2]), ([0.9, 0.1], [1, 2])):
+        out = composite(torch.zeros(2, 3, dtype=F64), torch.tensor(times, dtype=F64))
+        assert out[:, 0].tolist() == expected
+    both = [0.9, 0.1]
+    assert calls == [("early", [0.9, 0.6]), ("late", [0.5, 0.1]), ("early", both), ("late", both)]
+
+
 @pytest.mark.parametrize("kind", ["eps", "v", "preconditioned"])
 def test_x0_and_eps_of_a_composite_name_the_same_point(kind):
     u, t, mean = normal(2, 3, 4), torch.tensor([0.2, 0.9], dtype=F64), normal(2, 3, 4, seed=1)

@@ -1,9 +1,11 @@
 """Schedules keep alpha^2 + sigma^2 = 1, invert, differentiate to beta, and refuse what they cannot do."""
 
+import math
+
 import pytest
 import torch
 
-from tts.diffusion import cosine, from_betas, time_grid, vp_linear
+from tts.diffusion import cosine, from_betas, shifted, time_grid, vp_linear
 
 F64 = torch.float64
 SCHEDULES = {
@@ -11,6 +13,8 @@ SCHEDULES = {
     "constant": vp_linear(2.0, 2.0),
     "cosine": cosine(),
     "from_betas": from_betas(torch.linspace(1e-4, 0.02, 1000, dtype=F64)),
+    "shifted_cosine": shifted(cosine(), 4.0),
+    "shifted_vp_linear": shifted(vp_linear(), 0.5),
 }
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 
@@ -81,6 +85,26 @@ def test_cosine_equals_the_published_form_to_1e_8():
     torch.testing.assert_close(cosine().alpha(t) ** 2, published / published[0], rtol=0, atol=1.01e-8)
 
 
+def test_the_shifted_cosine_is_the_angle_whose_tangent_is_k_times_that_of_the_cosine():
+    t = torch.linspace(0, 0.99, 100, dtype=F64)
+    plain = shifted(cosine(1e-12), 4.0)
+    angle = torch.atan(4 * torch.tan(torch.pi * t / 2))
+    # the floor of the cosine, alpha(1)^2 = 1e-8, moves alpha^2 by 1e-8 tan^2 of its angle at most
+    torch.testing.assert_close(plain.alpha(t), angle.cos(), rtol=5e-5, atol=0)
+    torch.testing.assert_close(plain.sigma(t), angle.sin(), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("base", [vp_linear(), cosine(), SCHEDULES["from_betas"]], ids=["vp_linear", "cosine", "from_betas"])
+@pytest.mark.parametrize("k", [0.25, 1.0, 4.0])
+def test_a_shift_multiplies_sigma_over_alpha_by_k_at_every_time(base, k):
+    t = torch.linspace(1e-4, 1, 200, dtype=F64)
+    moved = shifted(base, k)
+    torch.testing.assert_close(moved.sigma(t) / moved.alpha(t), k * base.sigma(t) / base.alpha(t), rtol=1e-10, atol=0)
+    torch.testing.assert_close(moved.log_snr(t), base.log_snr(t) - 2 * math.log(k), rtol=0, atol=1e-10)
+    torch.testing.assert_close(moved.time_of_log_snr(base.log_snr(t) - 2 * math.log(k)), t, rtol=0, atol=5e-8)
+    torch.testing.assert_close(shifted(moved, 1 / k).alpha(t), base.alpha(t), rtol=1e-9, atol=0)
+
+
 @pytest.mark.parametrize("kind", ["uniform", "quadratic", "log_snr"])
 @pytest.mark.parametrize("n_steps", [1, 2, 7, 1000])
 @pytest.mark.parametrize("start", [1.0, 0.6])
@@ -129,6 +153,8 @@ def test_a_grid_out_of_range_is_refused(arguments, message):
         lambda: vp_linear(2.0, 1.0),
         lambda: vp_linear(0.1, float("nan")),
         lambda: cosine(0.0),
+        lambda: shifted(cosine(), 0.0),
+        lambda: shifted(cosine(), float("inf")),
         lambda: from_betas(torch.tensor([])),
         lambda: from_betas(torch.tensor([0.1, 1.0])),
         lambda: from_betas(torch.tensor([[0.1]])),

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# An image representation model, from images to a packed model with its figures. A recipe sources this with its options, its
+# name in `recipe` and its images in `data`: a generated set, or empty where the user gives a folder.
+#
+# A stage is one call of `glottis image` (or a few of one kind). Where it ends well it leaves a marker with its command, and is
+# skipped from then on, until that command, or the output of an earlier stage, has changed. A stage that was killed runs
+# again and goes on where it was.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=recipes/common/log.sh
+. "$root/recipes/common/log.sh"
+# shellcheck source=recipes/common/parse_options.sh
+. "$root/recipes/common/parse_options.sh"
+# shellcheck source=recipes/common/stage.sh
+. "$root/recipes/common/stage.sh"
+
+# Options
+stage=1                      # first stage to run
+stop_stage=6                 # last stage to run
+method=encdiff               # encdiff, diffae, infodiffusion, pdae, disdiff, betavae, factorvae, tcvae or another of conf/image
+profile=mini                 # mini (two CPU cores, an hour at most) or paper (a GPU)
+fast=false                   # true: a few hundred steps and small measurements, to see everything work in minutes
+db_root=                     # images used where they lie in place of the generated ones: a folder, an npz or an h5
+size=                        # height and width in pixels (default 32 for mini, 64 for paper)
+seed=0                       # of weights, data order and noise
+threads=2                    # CPU threads of the trainings
+ngpu=0                       # 1 trains on a GPU, 0 on the CPU
+expdir=                      # folder of experiments (default exp/ beside recipes/)
+train_config=                # preset in conf/image (default METHOD_PROFILE)
+train_args=                  # overrides of the preset, such as "steps=100 model.n_units=6"
+latent=false                 # true: a VQ first stage is trained before, and its latents are diffused in place of pixels
+base_args=                   # overrides of the preset of the base, for pdae, disdiff and clip_guided
+edit_label=                  # label along which images are edited (default the first one)
+licence=                     # for the card: what the images are, and under which licence
+tag=                         # last part of the experiment's name (default method, profile, seed)
+# End of options
+parse_options "${BASH_SOURCE[0]}" "$@"
+
+[[ $profile =~ ^(mini|paper)$ ]] || die 2 "--profile: found '$profile', expected mini or paper"
+[[ $fast =~ ^(true|false)$ ]] || die 2 "--fast: found '$fast', expected true or false"
+[[ $latent =~ ^(true|false)$ ]] || die 2 "--latent: found '$latent', expected true or false"
+[[ $latent = false || $method != *vae ]] || die 2 "--latent: a VAE diffuses nothing"
+((ngpu <= 1)) || die 2 "--ngpu: found $ngpu, expected 0 or 1"
+preset=${train_config:-${method}_$profile}
+[[ $preset == *.yaml || -f $root/conf/image/$preset.yaml ]] || die 2 "--method: there is no conf/image/$preset.yaml"
+if [ -n "$db_root" ]; then
+  [ -e "$db_root" ] || die 2 "--db_root: no file or folder '$db_root'"
+  data=$(absolute "$db_root")
+fi
+[ -n "${data:-}" ] || die 2 "--db_root: give the folder of the images; recipes/${recipe:-image}/README.md says where to get them"
+default_size=32
+[ "$profile" = mini ] || default_size=64
+size=${size:-$default_size}
+variant=$profile
+[ "$fast" = false ] || variant+=_fast
+space=
+[ "$latent" = false ] || space=_latent
+if [ -z "$tag" ]; then
+  tag=${method}_$variant$space
+  ((seed == 0)) || tag+=_seed$seed
+fi
+expdir=$(absolute "${expdir:-$root/exp}")
+exp=$expdir/${recipe:-image}_$tag
+read -r -a train_words <<<"$train_args"
+read -r -a base_words <<<"$base_args"
+common=("data=$data" "size=$size")
+measure=() sampling=()
+case $method in
+  *vae) ;;
+  *) sampling=(--steps 50) ;;
+esac
+prior=(--steps 3000)
+if [ "$fast" = true ]; then
+  common+=(steps=300 batch_size=32 checkpoint_every=100 figures_every=150 optimizer.warmup=50)
+  measure=(--fast)
+  prior=(--steps 300 --codes 1000)
+  ((${#sampling[@]} == 0)) || sampling=(--steps 10)
+fi
+
+device=(--device cpu)
+if ((ngpu > 0)); then
+  device=(--device cuda)
+  set_up_environment train,eval --cuda
+else
+  set_up_environment train,eval
+fi
+
+# part NAME PRESET [OPTION...]: in stage 1 train a model that others stand on, in an experiment that all methods of these images
+# and sizes share; `made` is then its model folder.
+part() {
+  local name=$1 preset=$2 folder=$expdir/${recipe:-image}_$1_${variant}_$size
+  shift 2
+  resources=("threads=$threads" "${device[@]}")
+  run_stage 1 "$name" "$folder" image train --exp "$folder" --config "${preset}_$profile" "$@" "${common[@]}"
+  resources=()
+  made=$folder/model
+}
+
+# Stage 1: what the method stands on. A first stage, whose latents are diffused; the image-text encoder of clip_guided; the
+# frozen diffusion model of guided methods.
+parts=() first_stage=()
+if [ "$latent" = true ]; then
+  part first_stage first_stage
+  first_stage=(--first-stage "$made")
+fi
+case $method in
+  pdae | disdiff | clip_guided)
+    part "ddpm$space" ddpm ${first_stage[@]+"${first_stage[@]}"} ${base_words[@]+"${base_words[@]}"}
+    parts=(--base "$made")
+    if [ "$method" = clip_guided ]; then
+      before=$previous previous=none # the encoder stands on nothing, and what follows on both
+      part contrastive contrastive
+      previous=$before+$previous
+      parts+=(--encoder "$made")
+    fi
+    ;;
+  *) parts=(${first_stage[@]+"${first_stage[@]}"}) ;;
+esac
+
+# Stage 2: train; a run that was stopped goes on from its last checkpoint.
+if ((stage <= 2 && stop_stage >= 2)); then
+  belongs_to "$exp" "$previous"
+  save_call "$exp" "$0" "$@"
+fi
+resources=("threads=$threads" "${device[@]}")
+run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${parts[@]+"${parts[@]}"} "${common[@]}" "seed=$seed" \
+  ${train_words[@]+"${train_words[@]}"}
+resources=()
+
+# Stage 3: a diffusion model of the codes, to draw new ones from.
+resources=("${device[@]}" --threads "$threads")
+run_stage 3 prior "$exp" image train-prior --model "$exp/model" "${prior[@]}" --seed "$seed"
+resources=("${device[@]}")
+
+# Stage 4: disentanglement, reconstruction and sample quality beside a random encoder and PCA; RESULTS.md.
+run_stage 4 evaluate "$exp" image evaluate --model "$exp/model" --out "$exp/evaluate" --seed "$seed" \
+  ${measure[@]+"${measure[@]}"} ${sampling[@]+"${sampling[@]}"}
+
+# Stage 5: pictures of what the code holds.
+run_stage 5 draw "$exp" image draw --model "$exp/model" --out "$exp/pictures" ${edit_label:+--label "$edit_label"} \
+  ${sampling[@]+"${sampling[@]}"}
+resources=()
+
+# Stage 6: a folder with its card, and a zip of it.
+run_stage 6 pack "$exp" image pack --model "$exp/model" --out "$exp/packed/$tag" --results "$exp/evaluate/RESULTS.md" \
+  --data "${licence:-${generated:-Not stated.}}"

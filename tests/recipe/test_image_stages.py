@@ -1,0 +1,102 @@
+"""The order of the stages of the image recipes, what is shared and what is refused; the interpreter is a stub (conftest.py)."""
+
+from pathlib import Path
+
+import pytest
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+
+
+@pytest.fixture
+def shapes(recipe):
+    """The recipe of scenes, with an interpreter that only records."""
+    recipe.script = RECIPES / "shapes" / "run.sh"
+    speech = recipe.command
+    recipe.command = lambda *words: [w for w in speech(*words) if w not in ("--dumpdir", str(recipe.folder / "dump"))]
+    return recipe
+
+
+def verbs(calls):
+    return [call[1] for call in calls]
+
+
+def value(call, option):
+    return call[call.index(option) + 1]
+
+
+def test_encdiff_is_trained_measured_drawn_and_packed(shapes):
+    done = shapes.run()
+    calls = shapes.calls()
+    assert done.returncode == 0, done.stderr
+    assert verbs(calls) == ["train", "train-prior", "evaluate", "draw", "pack"]
+    exp = str(shapes.folder / "exp" / "shapes_encdiff_mini")
+    assert (value(calls[0], "--config"), value(calls[0], "--exp")) == ("encdiff_mini", exp)
+    assert {"data=shapes", "size=32", "seed=0"} <= set(calls[0])
+    assert all(value(call, "--model") == f"{exp}/model" for call in calls[1:])
+    assert shapes.run().returncode == 0
+    assert shapes.calls() == []
+
+
+def test_guided_methods_share_their_base_and_clip_guided_has_an_encoder(shapes):
+    assert shapes.run("--method", "pdae", "--stop_stage", "2").returncode == 0
+    base, train = shapes.calls()
+    assert value(base, "--config") == "ddpm_mini"
+    assert value(train, "--base") == value(base, "--exp") + "/model"
+    assert shapes.run("--method", "clip_guided", "--stop_stage", "2").returncode == 0
+    encoder, train = shapes.calls()
+    assert value(encoder, "--config") == "contrastive_mini"
+    assert value(train, "--encoder") == value(encoder, "--exp") + "/model"
+    assert value(train, "--base") == value(base, "--exp") + "/model"
+
+
+def test_latents_come_from_a_first_stage_on_which_a_base_of_its_own_stands(shapes):
+    assert shapes.run("--method", "disdiff", "--latent", "true", "--stop_stage", "2").returncode == 0
+    stage, base, train = shapes.calls()
+    assert value(stage, "--config") == "first_stage_mini"
+    assert value(base, "--first-stage") == value(stage, "--exp") + "/model"
+    assert value(train, "--base").endswith("/shapes_ddpm_latent_mini_32/model")
+    assert "--first-stage" not in train
+
+
+def test_a_vae_has_no_sampling_options(shapes):
+    assert shapes.run("--method", "factorvae").returncode == 0
+    calls = shapes.calls()
+    assert verbs(calls) == ["train", "train-prior", "evaluate", "draw", "pack"]
+    assert not any("--steps" in call for call in calls[2:])
+
+
+def test_fast_makes_everything_small(shapes):
+    assert shapes.run("--fast", "true").returncode == 0
+    calls = shapes.calls()
+    assert "steps=300" in calls[0] and "--fast" in calls[2]
+    assert {value(call, "--steps") for call in calls[2:-1]} == {"10"}
+    assert value(calls[0], "--exp").endswith("/shapes_encdiff_mini_fast")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--method", "magic"], "there is no conf/image/magic_mini.yaml"),
+        (["--profile", "huge"], "expected mini or paper"),
+        (["--fast", "yes"], "expected true or false"),
+        (["--method", "betavae", "--latent", "true"], "a VAE diffuses nothing"),
+        (["--db_root", "nowhere"], "no file or folder"),
+        (["--ngpu", "2"], "expected 0 or 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_runs(shapes, words, said):
+    done = shapes.run(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert shapes.calls() == []
+
+
+def test_celeba_needs_a_folder(shapes):
+    shapes.script = RECIPES / "celeba" / "run.sh"
+    done = shapes.run()
+    assert done.returncode == 2
+    assert "give the folder of the images" in done.stderr
+    (shapes.folder / "faces").mkdir()
+    assert shapes.run("--db_root", str(shapes.folder / "faces"), "--stop_stage", "2").returncode == 0
+    (train,) = shapes.calls()
+    assert f"data={shapes.folder / 'faces'}" in train

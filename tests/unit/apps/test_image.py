@@ -1,0 +1,93 @@
+"""`glottis image`: every verb by its name, options passed on, pictures written, faults in one line."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+
+from tts.apps.cli import build_parser, main
+from tts.apps.cli.image import verbs
+from tts.image.registry import build_model
+from tts.image.vae_config import BetaVaeConfig
+from tts.inference.image_codes import CodeStatistics
+from tts.inference.image_folder import LoadedImageModel, TrainedOn, save_image_folder
+
+VERBS = [
+    "benchmark",
+    "draw",
+    "edit",
+    "encode",
+    "evaluate",
+    "interpolate",
+    "pack",
+    "reconstruct",
+    "sample",
+    "swap",
+    "train",
+    "train-prior",
+    "traverse",
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A small VAE that was never trained."""
+    torch.manual_seed(0)
+    network = build_model(BetaVaeConfig(size=16, n_units=3, width=4, hidden=8)).eval()
+    trained = TrainedOn(data="shapes", size=16, steps=1, images=4, seed=0, cpu_seconds=0.5)
+    folder = tmp_path_factory.mktemp("vae") / "model"
+    codes = CodeStatistics.of(torch.randn(20, 3, 1))
+    save_image_folder(folder, LoadedImageModel(model=network, trained=trained, codes=codes), "card")
+    return folder
+
+
+def test_the_verbs_are_the_modules_and_each_says_what_it_does():
+    assert list(verbs()) == VERBS
+    parser, _ = build_parser("image")
+    assert all(name in parser.format_help() for name in VERBS)
+
+
+def test_a_verb_draws_its_picture(model, tmp_path):
+    for verb, size in (("reconstruct", (8, 2)), ("swap", (8, 5)), ("traverse", (8, 3)), ("interpolate", (8, 3))):
+        out = tmp_path / f"{verb}.png"
+        assert main(["image", verb, "--model", str(model), "--out", str(out)]) == 0
+        columns, rows = size
+        assert Image.open(out).size == (4 * (18 * columns + 2), 4 * (18 * rows + 2)), verb
+    out = tmp_path / "edit.png"
+    words = ["--label", "shape", "--value", "2", "--probe-images", "100", "--index", "3", "4"]
+    assert main(["image", "edit", "--model", str(model), "--out", str(out), *words]) == 0
+    assert Image.open(out).size == (4 * (18 * 6 + 2), 4 * (18 * 2 + 2))
+    assert main(["image", "sample", "--model", str(model), "--out", str(tmp_path / "s.png"), "--count", "3"]) == 0
+
+
+def test_draw_writes_all_pictures(model, tmp_path):
+    assert main(["image", "draw", "--model", str(model), "--out", str(tmp_path)]) == 0
+    names = ["edits", "interpolations", "reconstructions", "samples", "swaps", "traversals"]
+    assert sorted(path.stem for path in tmp_path.glob("*.png")) == names
+
+
+def test_codes_are_written_with_the_indices_of_their_images(model, tmp_path):
+    out = tmp_path / "codes.safetensors"
+    assert main(["image", "encode", "--model", str(model), "--out", str(out), "--index", "7", "479999"]) == 0
+    found = load_file(out)
+    assert found["codes"].shape == (2, 3, 1)
+    assert np.array_equal(found["index"], [7, 479999])
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["reconstruct", "--index", "480000"], 2, "expected 0 to 479999"),
+        (["reconstruct", "--steps", "3"], 2, "neither noise nor sampling options"),
+        (["swap", "--units", "9"], 2, "unit must be 0 to 2, found 9"),
+        (["edit", "--label", "mood"], 1, "no label 'mood'"),
+        (["reconstruct", "--inverted"], 1, "no noise to invert"),
+        (["interpolate", "--index", "1", "2", "3"], 2, "images come in pairs"),
+    ],
+)
+def test_a_fault_is_one_line_and_a_status(model, tmp_path, capsys, words, status, said):
+    assert main(["image", *words, "--model", str(model), "--out", str(tmp_path / "x.png")]) == status
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said in message
+    assert not (tmp_path / "x.png").exists()

@@ -1,0 +1,78 @@
+"""Evaluation of image models: what is measured of which kind of model and data, baselines beside it, the table."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from tts.image.datasets import open_images
+from tts.image.registry import build_model
+from tts.image.vae_config import BetaVaeConfig
+from tts.inference import image_evaluation
+from tts.inference.image_codes import CodeStatistics
+from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, random_features, score_codes
+from tts.inference.image_folder import LoadedImageModel, TrainedOn
+from tts.inference.image_model import ImageModel
+from tts.inference.image_report import image_table
+from tts.metrics.learners import Trees
+
+SETTINGS = EvaluationSettings(codes=60, images=4, samples=8, trees=Trees.HISTOGRAM)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return open_images("shapes", size=16)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    network = build_model(BetaVaeConfig(size=16, n_units=3, width=4, hidden=8)).eval().requires_grad_(False)
+    trained = TrainedOn(data="shapes", size=16, steps=1, images=4, seed=0, cpu_seconds=0.5)
+    loaded = LoadedImageModel(model=network, trained=trained, codes=CodeStatistics.of(torch.randn(20, 3, 1)))
+    return ImageModel(loaded, torch.device("cpu"))
+
+
+def test_a_model_is_scored_beside_a_random_encoder_and_pca_and_its_images_measured(model, images, monkeypatch):
+    monkeypatch.setattr(image_evaluation, "score_codes", lambda codes, *rest: ({"mig": float(codes.shape[1])}, "protocol"))
+    found = evaluate_image_model(model, images, SETTINGS)
+    assert found["systems"].keys() == {"betavae", "random encoder", "PCA of pixels"}
+    assert [figures["mig"] for figures in found["systems"].values()] == [3, 10, 10]
+    own = found["systems"]["betavae"]
+    truth = images.images(np.random.default_rng(0).permutation(len(images))[:1])
+    assert own.keys() == {"mig", "mse", "ssim", "frechet"} and own["frechet"] > 0
+    assert 0 < own["mse"] < 1 and truth.shape == (1, 3, 16, 16)
+
+
+def test_codes_that_are_the_factors_have_perfect_scores(images):
+    index = np.random.default_rng(0).integers(len(images), size=600)
+    codes = images.labels(index).astype(np.float32)
+    figures, protocol = score_codes(codes, images, index, dataclasses.replace(SETTINGS, codes=600))
+    assert figures["factor_vae"] == 1.0
+    assert figures["mig"] > 0.8 and figures["dci_d"] > 0.95
+    assert figures["active_units"] == 6 and "iid" in protocol
+
+
+def test_without_labels_or_with_one_unit_there_is_nothing_to_score(images):
+    index = np.arange(10)
+    assert score_codes(np.zeros((10, 1)), images, index, SETTINGS) == ({}, "")
+
+
+def test_random_features_are_the_same_every_time_and_leave_the_global_state(images):
+    pixels = images.images(np.arange(4))
+    torch.manual_seed(1)
+    state = torch.random.get_rng_state()
+    first = random_features(pixels)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert np.array_equal(first, random_features(pixels)) and first.shape == (4, 64)
+
+
+def test_the_table_has_a_column_for_what_is_known():
+    table = image_table({"a": {"mig": 0.25, "parameters": 12345}, "b": {"mse": 0.01234}})
+    assert table.splitlines() == [
+        "| system | MIG | MSE | parameters |",
+        "|---|---|---|---|",
+        "| a | 0.250 | – | 12,345 |",
+        "| b | – | 0.0123 | – |",
+    ]

@@ -1,0 +1,58 @@
+"""The benchmark: a row a method and seed, made once, baselines always beside them, and the same minutes for all."""
+
+import dataclasses
+import json
+import logging
+
+import pytest
+
+from tts.training import image_benchmark
+from tts.training.image_benchmark import Benchmark, run_benchmark
+
+TINY = ("steps=2", "batch_size=2", "model.width=4", "model.hidden=8", "threads=1", "checkpoint_every=2", "figures_every=100")
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Two seeds of a small VAE at 16 pixels, scored by their seed alone."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+    def scored(model, images, settings, **options):
+        systems = {model.config.kind.value: {"mig": 0.2 + settings.seed, "mse": 0.01}, "random encoder": {"mig": 0.1}}
+        return {
+            "systems": systems | {"PCA of pixels": {"mig": 0.3}},
+            "protocol": f"{images.name} scored (seed {settings.seed})",
+        }
+
+    monkeypatch.setattr(image_benchmark, "evaluate_image_model", scored)
+    monkeypatch.setattr(image_benchmark, "train_latent_prior", lambda *args, **kwargs: 0.0)
+    return Benchmark(size=16, methods=("betavae",), seeds=(0, 1), fast=True, overrides=TINY)
+
+
+def test_rows_are_made_once_and_the_table_has_mean_deviation_and_baselines(benchmark, tmp_path, monkeypatch):
+    table = run_benchmark(benchmark, tmp_path, "cpu")
+    assert sorted(path.name for path in (tmp_path / "rows").iterdir()) == ["betavae-seed0.json", "betavae-seed1.json"]
+    row = next(line for line in table.splitlines() if line.startswith("| betavae "))
+    assert "0.700 ± 0.707 (2)" in row
+    assert "| PCA of pixels | 0.300 ± 0.000 (2) |" in table and "| random encoder | 0.100 ± 0.000 (2) |" in table
+    assert "the steps of the presets" in table and "shapes scored." in table
+    figures = json.loads((tmp_path / "rows" / "betavae-seed1.json").read_text())["systems"]["betavae"]
+    assert figures["parameters"] > 1000 and figures["cpu_minutes"] * 60 == pytest.approx(2 * figures["seconds_per_step"])
+    monkeypatch.setattr(image_benchmark, "train_image_model", None)
+    assert run_benchmark(benchmark, tmp_path, "cpu") == table == (tmp_path / "RESULTS.md").read_text()
+
+
+def test_minutes_become_the_steps_that_fit_into_them(benchmark, tmp_path, monkeypatch):
+    asked = []
+    original = image_benchmark.train_image_model
+
+    def watched(config, exp, **options):
+        asked.append(config.steps)
+        return original(dataclasses.replace(config, steps=2), exp, **options)
+
+    monkeypatch.setattr(image_benchmark, "train_image_model", watched)
+    table = run_benchmark(dataclasses.replace(benchmark, minutes=0.5), tmp_path, "cpu")
+    found = json.loads((tmp_path / "steps" / "betavae.json").read_text())
+    assert asked == [image_benchmark.PROBE_STEPS, found["steps"], found["steps"]]
+    assert found["steps"] == round(30 / found["seconds_per_step"])
+    assert "0.5 CPU minutes each" in table

@@ -1,0 +1,113 @@
+"""Methods that stand on parts trained before: base, first stage, image-text encoder; they stay as they were."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from tts.errors import ConfigError
+from tts.image.base import BaseConfig
+from tts.image.clip_guided import ClipGuidedConfig
+from tts.image.config import UNetConfig
+from tts.image.contrastive import ContrastiveConfig
+from tts.image.datasets import open_images
+from tts.image.disdiff import DisDiffConfig, FactorLossConfig
+from tts.image.stage_config import VqConfig
+from tts.image.stage_model import FirstStageConfig
+from tts.inference.image_folder import load_image_folder
+from tts.inference.image_model import ImageModel
+from tts.training.image_config import ImageTrainConfig
+from tts.training.image_parts import Parts
+from tts.training.image_prior import PriorTraining, fit_prior
+from tts.training.image_run import train_image_model
+
+UNET = UNetConfig(base=8, multipliers=(1,), attention=(True,), heads=2, unshuffle=2)
+STAGE = FirstStageConfig(vq=VqConfig(width=4, multipliers=(1, 2), latent_channels=2, n_codes=8))
+ENCODER = ContrastiveConfig(n_units=12, encoder_width=4, text_width=8, factor_names=("any",), factor_sizes=(2,))
+LOSS = FactorLossConfig(share=1.0)
+DISDIFF = DisDiffConfig(n_units=2, unit_dim=3, encoder_width=4, factor_loss=LOSS)
+CLIP = ClipGuidedConfig(n_units=2, unit_dim=3, factor_loss=LOSS)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Runs of two steps: a first stage, a base in its latents, an image-text encoder, and two methods on them."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    root = tmp_path_factory.mktemp("parts")
+
+    def run(name, model, **parts):
+        config = ImageTrainConfig(
+            model=model, size=16, batch_size=4, steps=2, checkpoint_every=2, figures_every=100, device="cpu", threads=1
+        )
+        return train_image_model(config, root / name, parts=Parts(**parts))
+
+    found = {"stage": run("stage", STAGE), "encoder": run("encoder", ENCODER)}
+    found["base"] = run("base", BaseConfig(unet=UNET), first_stage=found["stage"])
+    found["disdiff"] = run("disdiff", DISDIFF, base=found["base"])
+    found["clip"] = run("clip", CLIP, base=found["base"], encoder=found["encoder"])
+    return found
+
+
+def load(folders, name):
+    return load_image_folder(folders[name]).model
+
+
+def same(a, b):
+    return all(torch.equal(value, b.state_dict()[name]) for name, value in a.state_dict().items())
+
+
+def test_frozen_parts_are_those_that_were_given(folders):
+    stage, base = load(folders, "stage").stage, load(folders, "base")
+    for name in ("base", "disdiff", "clip"):
+        assert same(stage, load(folders, name).first_stage), name
+    for name in ("disdiff", "clip"):
+        model = load(folders, name)
+        assert same(base.unet, model.unet)
+        assert torch.equal(base.data_std, model.data_std)
+    assert same(load(folders, "encoder"), load(folders, "clip").factors.extractor.model)
+
+
+def test_a_first_stage_has_latents_of_unit_spread(folders):
+    images = open_images("shapes", size=16)
+    x = torch.from_numpy(images.images(np.arange(0, 480000, 1000)) / 127.5 - 1).float()
+    assert load(folders, "stage").stage.encode(x).std().item() == pytest.approx(1, abs=0.1)
+
+
+def test_latents_have_the_size_of_the_stage_and_images_that_of_the_data(folders):
+    pixels = open_images("shapes", size=16).images(np.array([1, 2]))
+    for name in ("disdiff", "clip"):
+        model = ImageModel(load_image_folder(folders[name]), torch.device("cpu"))
+        assert model.model.state(torch.zeros(1, 3, 16, 16)).shape == (1, 2, 4, 4)
+        assert model.invert(pixels, steps=2).shape == (2, 2, 4, 4)
+        assert model.reconstruct(pixels, inverted=True, steps=2).shape == (2, 3, 16, 16)
+    stage = ImageModel(load_image_folder(folders["stage"]), torch.device("cpu"))
+    assert stage.reconstruct(pixels).shape == (2, 3, 16, 16)
+
+
+def test_the_encoder_of_texts_knows_the_factors_of_the_data(folders):
+    factors = open_images("shapes", size=16).factors
+    assert load(folders, "encoder").config.factor_names == factors.names
+    assert load(folders, "clip").config.contrastive.factor_sizes == factors.sizes
+
+
+def test_a_part_of_another_kind_is_refused(folders, tmp_path):
+    config = ImageTrainConfig(model=DISDIFF, size=16, device="cpu", threads=1)
+    with pytest.raises(ConfigError, match="a model of kind first_stage cannot stand there"):
+        train_image_model(config, tmp_path, parts=Parts(base=folders["stage"]))
+    with pytest.raises(ConfigError, match="disdiff takes no encoder"):
+        train_image_model(config, tmp_path, parts=Parts(base=folders["base"], encoder=folders["encoder"]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_latent_prior_learns_where_codes_lie():
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.where(torch.rand(2000, 1, 1, generator=generator) < 0.5, 3.0, -3.0) + 0.1 * torch.randn(
+        2000, 1, 1, generator=generator
+    )
+    prior, _ = fit_prior(
+        PriorTraining(steps=250, batch_size=64, width=32, layers=3, lr=3e-3, threads=1), codes, torch.device("cpu")
+    )
+    drawn = prior.sample(400, torch.Generator().manual_seed(1), steps=20)
+    assert ((drawn.abs() - 3).abs() < 1).float().mean() > 0.6  # a Gaussian of the same variance has 0.32 there
+    assert 0.3 < (drawn > 0).float().mean() < 0.7

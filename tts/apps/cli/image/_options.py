@@ -1,0 +1,86 @@
+"""Options that the verbs of images share: the model, its sampling, and the images it works on."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+SAMPLING = ("sampler", "steps", "grid", "code_from", "code_to")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, out: str) -> None:
+    """Declare the model, its device, the seed and what is written."""
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder, or an experiment with one")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=out)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the reverse diffusion; those left out are the defaults of `ImageSampling`."""
+    parser.add_argument("--sampler", help="ddim (default), dpmpp_2m, heun, ancestral or euler_maruyama")
+    parser.add_argument("--steps", type=int, help="steps of the reverse diffusion, 1 to 1000 (default 50)")
+    parser.add_argument("--grid", help="where the steps lie: uniform (default), quadratic or log_snr")
+    parser.add_argument("--code-from", type=float, help="the code is left out at times up to this, 0 to 1 (default 0)")
+    parser.add_argument("--code-to", type=float, help="the code is left out at times above this, 0 to 1 (default 1)")
+
+
+def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of ImageSampling that were given."""
+    return {name: getattr(args, name) for name in SAMPLING if getattr(args, name) is not None}
+
+
+def add_image_arguments(parser: argparse.ArgumentParser, count: int) -> None:
+    """Declare where the images come from."""
+    parser.add_argument("--data", metavar="SET", help="sprites, shapes, or a path; default: what the model was trained on")
+    parser.add_argument(
+        "--index", type=int, nargs="+", metavar="I", help=f"which images of it; default {count} drawn with --seed"
+    )
+
+
+def chosen_images(args: argparse.Namespace, model: Any, count: int) -> Any:
+    """The images (n, C, H, W) that were asked for.
+
+    Raises:
+        ValueError: if an index is not in the data set.
+    """
+    images, index = chosen_set(args, model), args.index or chosen_index(args, model, count)
+    return images.images(check_index(index, len(images)))
+
+
+def chosen_set(args: argparse.Namespace, model: Any) -> Any:
+    """The data set that was asked for, at the model's size."""
+    from tts.image.datasets import open_images
+
+    return open_images(args.data or model.loaded.trained.data, size=model.config.size)
+
+
+def chosen_index(args: argparse.Namespace, model: Any, count: int) -> list[int]:
+    """`count` indices drawn with the seed."""
+    import numpy as np
+
+    return np.random.default_rng(args.seed).integers(len(chosen_set(args, model)), size=count).tolist()
+
+
+def check_index(index: Sequence[int], size: int) -> Any:
+    """The indices as an array.
+
+    Raises:
+        ValueError: if one is not in a data set of this size.
+    """
+    import numpy as np
+
+    wrong = [i for i in index if not 0 <= i < size]
+    if wrong:
+        raise ValueError(f"--index: found {wrong[0]}, expected 0 to {size - 1}.")
+    return np.asarray(index, dtype=np.int64)
+
+
+def add_unit_argument(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Declare the units of the code."""
+    parser.add_argument("--units", type=int, nargs="+", metavar="U", help=help_text)
+
+
+def add_noise_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare where the noise comes from."""
+    parser.add_argument("--inverted", action="store_true", help="start from the images' own noise instead of drawing it")

@@ -1,0 +1,35 @@
+"""All pictures of a model: samples, reconstructions, traversals, interpolations, swaps, edits, each a PNG in one folder."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from tts.apps.cli.image._options import add_sampling_arguments, chosen_set, sampling_options
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `glottis image draw`."""
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder, or an experiment with one")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets the pictures")
+    parser.add_argument("--data", metavar="SET", help="sprites, shapes, or a path; default: what the model was trained on")
+    parser.add_argument("--label", default="", help="label along which images are edited; default: the first")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of images")
+    add_sampling_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw."""
+    from tts.inference.image_grids import save_grid
+    from tts.inference.image_model import ImageModel
+    from tts.inference.image_pictures import all_pictures
+
+    model = ImageModel.from_pretrained(args.model, args.device)
+    options = sampling_options(args) if model.is_diffusion else {}
+    pictures = all_pictures(model, chosen_set(args, model), label=args.label, seed=args.seed, **options)
+    for name, rows in pictures.items():
+        save_grid(args.out / f"{name}.png", rows)
+    logger.info("%d pictures in %s", len(pictures), args.out)
+    return 0

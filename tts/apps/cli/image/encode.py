@@ -1,0 +1,33 @@
+"""Codes of images, into a safetensors file: `codes` (n, N, d), `index` (n,)."""
+
+import argparse
+import logging
+
+from tts.apps.cli.image._options import add_image_arguments, add_model_arguments, check_index, chosen_index, chosen_set
+
+logger = logging.getLogger(__name__)
+
+COUNT = 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `glottis image encode`."""
+    add_model_arguments(parser, "safetensors file to write")
+    add_image_arguments(parser, COUNT)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Encode."""
+    from safetensors.numpy import save_file
+
+    from tts.data.files import atomic_path
+    from tts.inference.image_model import ImageModel
+
+    model = ImageModel.from_pretrained(args.model, args.device)
+    images = chosen_set(args, model)
+    index = check_index(args.index or chosen_index(args, model, COUNT), len(images))
+    codes = model.encode(images.images(index))
+    with atomic_path(args.out) as temporary:
+        save_file({"codes": codes, "index": index}, temporary)
+    logger.info("codes %s in %s", codes.shape, args.out)
+    return 0

@@ -1,0 +1,52 @@
+"""The losses of a first stage: reconstruction, features, and the hinge game with a patch discriminator."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Features = Callable[[Tensor], Sequence[Tensor]]  # images (B, C, H, W) -> frozen feature maps (B, C_i, H_i, W_i)
+MAX_ADAPTIVE = 1e4
+
+
+def perceptual_distance(features: Features, x: Tensor, y: Tensor) -> Tensor:
+    """Mean over the feature maps of |f(x) / |f(x)| - f(y) / |f(y)||^2, |.| over channels, mean over places and images.
+
+    Source: Zhang et al. 2018 (LPIPS), with equal weights.
+    """
+    distances = [
+        (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean()
+        for a, b in zip(features(x), features(y), strict=True)
+    ]
+    return torch.stack(distances).mean()
+
+
+def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, 1)) of each element, in nats: (mu^2 + s^2 - 1 - ln s^2) / 2."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance) / 2
+
+
+def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Scores of real and made images -> (mean max(0, 1 - real) + mean max(0, 1 + fake)) / 2."""
+    return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
+
+
+def frozen_scores(discriminator: nn.Module, x: Tensor) -> Tensor:
+    """The discriminator's scores of x, (B, 1, h, w), whose gradient reaches x and not the discriminator."""
+    weights = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
+    return torch.func.functional_call(discriminator, weights, (x,))
+
+
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
+    """|d reconstruction / d last| / |d adversarial / d last|, at most 1e4: both losses pull equally at the last layer.
+
+    1 where no gradient is asked for.
+
+    Source: Esser et al. 2021 (VQGAN), eq. 7.
+    """
+    if not reconstruction.requires_grad:
+        return torch.ones_like(reconstruction)
+    (of_reconstruction,) = torch.autograd.grad(reconstruction, last, retain_graph=True)
+    (of_adversarial,) = torch.autograd.grad(adversarial, last, retain_graph=True)
+    return (of_reconstruction.norm() / (of_adversarial.norm() + 1e-6)).clamp(max=MAX_ADAPTIVE).detach()

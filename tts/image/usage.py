@@ -1,0 +1,87 @@
+"""Whether a denoiser reads its code: what other images' codes cost it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tts.diffusion import denoising_loss
+from tts.errors import ModelError
+from tts.image.model import DiffusionModelBase
+
+MIN_SHARE = 0.01  # of the loss: below it the code is ignored
+
+
+@dataclass(frozen=True)
+class CodeUsage:
+    """Mean denoising losses over the same times and noises, and what shuffled codes add to them.
+
+    Attributes:
+        loss: with each image's own code.
+        gap: how much more it is with another image's code; above 0 where the code is read.
+        unit_gaps: the same with one unit from another image and the others its own, one value a unit.
+    """
+
+    loss: float
+    gap: float
+    unit_gaps: tuple[float, ...]
+
+    @property
+    def share(self) -> float:
+        """gap / loss."""
+        return self.gap / self.loss
+
+    @property
+    def ignored(self) -> bool:
+        """Whether shuffled codes cost less than 1 % of the loss; NaN counts as ignored."""
+        return not self.gap >= MIN_SHARE * self.loss
+
+    def require(self) -> None:
+        """Raises ModelError if the code is ignored."""
+        if self.ignored:
+            raise ModelError(
+                f"the denoiser ignores the code: with codes of other images its loss rises from {self.loss:.4g} by "
+                f"{self.gap:.2g}, expected at least {MIN_SHARE:.0%} of it. Train longer; use parametrization v or "
+                "preconditioned with a log-SNR shift of 4 or so, and code_norm; look at the deviation of the codes."
+            )
+
+
+@torch.no_grad()
+def z_usage(model: DiffusionModelBase, x: Tensor, generator: torch.Generator) -> CodeUsage:
+    """What the codes of images x (B, C, H, W) are worth to the denoiser: the loss with shuffled codes minus that with own ones.
+
+    Every comparison has the same times and noises. The model is in evaluation meanwhile.
+
+    Args:
+        model: any method with codes.
+        x: at least two images in [-1, 1]; a few hundred give a steady value.
+        generator: of times, noises and the shuffle, on the CPU.
+
+    Raises:
+        ValueError: if there are less than two images.
+    """
+    if len(x) < 2:
+        raise ValueError(f"codes of one image cannot be shuffled: need at least 2 images, found {len(x)}.")
+    was_training = model.training
+    model.eval()
+    try:
+        y, z = model.state(x), model.encode(x)
+        t, eps = model.draw(y, generator)
+        weighting = model.config.diffusion.weighting.value
+        other = z[_derangement(len(z), generator).to(z.device)]
+
+        def loss(z: Tensor) -> float:
+            return denoising_loss(model.composite(z), y, t, eps, weighting=weighting).double().mean().item()
+
+        own = loss(z)
+        columns = torch.arange(z.shape[1], device=z.device)
+        units = tuple(loss(torch.where((columns == n)[:, None], other, z)) - own for n in range(z.shape[1]))
+        return CodeUsage(own, loss(other) - own, units)
+    finally:
+        model.train(was_training)
+
+
+def _derangement(n: int, generator: torch.Generator) -> Tensor:
+    """A permutation that leaves nothing in its place: one random cycle through all."""
+    order = torch.randperm(n, generator=generator)
+    return torch.empty_like(order).scatter_(0, order, order.roll(1))

@@ -1,0 +1,158 @@
+"""Between images, codes and noise: what all uses of a trained image model are made of."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from tts.errors import ModelError
+from tts.image.datasets import to_model, to_uint8
+from tts.image.model import DiffusionModelBase
+from tts.inference.image_codes import CodeStatistics
+from tts.inference.image_diffusion import ImageSampling, forward, reverse
+from tts.inference.image_folder import LoadedImageModel
+
+Images = NDArray[np.uint8]  # (n, C, H, W)
+Codes = NDArray[np.float32]  # (n, N, d): N units of d numbers each
+Noise = NDArray[np.float32]  # the state at t = 1, (n, …)
+
+
+class ImageCoder:
+    """An image model on a device, a batch at a time. Images are uint8 (n, C, H, W), codes float32 (n, N, d)."""
+
+    def __init__(self, loaded: LoadedImageModel, device: torch.device, batch_size: int = 64) -> None:
+        self.loaded, self.device, self.batch_size = loaded, device, batch_size
+        self.model = loaded.model.to(device)
+        self.config = loaded.model.config
+
+    @property
+    def codes(self) -> CodeStatistics:
+        """What the codes of the training data are like.
+
+        Raises:
+            ModelError: if this model has no codes.
+        """
+        if self.loaded.codes is None:
+            raise ModelError(f"a model of kind {self.config.kind.value} has no statistics of codes. Give another model.")
+        return self.loaded.codes
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether images have codes: all models but an unconditional one."""
+        return self.config.n_units > 0
+
+    @property
+    def is_diffusion(self) -> bool:
+        """Whether there is noise to start from, and sampling options; a VAE has neither."""
+        return isinstance(self.model, DiffusionModelBase)
+
+    @property
+    def draws(self) -> bool:
+        """Whether images come out of it: an image-text encoder draws none, a first stage only those it is given."""
+        return self.is_diffusion or hasattr(self.model, "decode")
+
+    def encode(self, images: Images) -> Codes:
+        """The code of each image, (n, N, d).
+
+        Raises:
+            ModelError: if the model has no codes, or takes images of another shape.
+        """
+        if not self.has_codes:
+            raise ModelError(f"a model of kind {self.config.kind.value} has no codes. Give another model.")
+        return self._batches(self.model.encode, self._tensor(images))
+
+    def normalized(self, images: Images) -> Codes:
+        """Codes (n, N, d) of images, less the mean of the training data's and over their deviation."""
+        return self.codes.normalize(torch.from_numpy(self.encode(images))).numpy()
+
+    def decode(self, codes: ArrayLike, noise: ArrayLike | None = None, *, seed: int = 0, **options: Any) -> Images:
+        """An image for each code, uint8 (n, C, H, W).
+
+        Args:
+            codes: (n, N, d).
+            noise: x_T, from `invert`; None draws that of image i from (seed, i).
+            seed: of the noise.
+            options: fields of `ImageSampling`.
+
+        Raises:
+            ValueError: if an option is out of range, or codes and noise do not fit the model or each other.
+        """
+        z = torch.from_numpy(np.asarray(codes, dtype=np.float32))
+        expected = (self.config.n_units, self.config.unit_dim)
+        if z.shape[1:] != expected:
+            raise ValueError(f"codes must be (n, {expected[0]}, {expected[1]}), found {tuple(z.shape)}.")
+        return self._render(z, len(z), noise, seed, options)
+
+    def invert(self, images: Images, codes: ArrayLike | None = None, **options: Any) -> Noise:
+        """The noise x_T from which `decode` with the same codes and options leads back to the images (`ddim` alone does).
+
+        Args:
+            images: uint8 (n, C, H, W).
+            codes: (n, N, d); None encodes the images.
+            options: fields of `ImageSampling`.
+
+        Raises:
+            ModelError: for a VAE, which has no noise.
+        """
+        model, sampling = self._diffusion(), ImageSampling(**options)
+        x = self._tensor(images)
+        if not self.has_codes:
+            return self._batches(lambda x: forward(model, None, model.state(x), sampling), x)
+        z = torch.from_numpy(np.asarray(self.encode(images) if codes is None else codes, dtype=np.float32))
+        return self._batches(lambda x, z: forward(model, z, model.state(x), sampling), x, z)
+
+    def _render(self, z: Tensor | None, n: int, noise: ArrayLike | None, seed: int, options: dict[str, Any]) -> Images:
+        """n images of codes z (n, N, d), or of the unconditional denoiser for None."""
+        if not isinstance(self.model, DiffusionModelBase):
+            decoder = getattr(self.model, "decode", None)
+            if decoder is None or z is None:
+                raise ModelError(f"a model of kind {self.config.kind.value} draws no images. Give another model.")
+            if noise is not None or options:
+                raise ValueError(f"a model of kind {self.config.kind.value} takes neither noise nor sampling options.")
+            return to_uint8(torch.from_numpy(self._batches(decoder, z)))
+        model, sampling = self.model, ImageSampling(**options)
+        start = self._noise(n, seed) if noise is None else torch.from_numpy(np.asarray(noise, dtype=np.float32))
+        if start.shape != (n, *self._state_shape()):
+            raise ValueError(f"noise must be {(n, *self._state_shape())}, found {tuple(start.shape)}.")
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(u: Tensor, codes: Tensor | None = None) -> Tensor:
+            return model.pixels(reverse(model, codes, u, sampling, generator))
+
+        return to_uint8(torch.from_numpy(self._batches(draw, start) if z is None else self._batches(draw, start, z)))
+
+    def _noise(self, n: int, seed: int) -> Tensor:
+        """Standard normal noise; that of image i is a function of (seed, i)."""
+        seeds = np.random.SeedSequence(seed).generate_state(n, np.uint64)
+        draws = [torch.randn(self._state_shape(), generator=torch.Generator().manual_seed(int(s >> 1))) for s in seeds]
+        return torch.stack(draws)
+
+    def _state_shape(self) -> tuple[int, ...]:
+        blank = torch.zeros(1, self.config.channels, self.config.size, self.config.size, device=self.device)
+        with torch.no_grad():
+            return tuple(self._diffusion().state(blank).shape[1:])
+
+    def _diffusion(self) -> DiffusionModelBase:
+        if not isinstance(self.model, DiffusionModelBase):
+            raise ModelError(f"a model of kind {self.config.kind.value} has no noise to invert. Give a diffusion model.")
+        return self.model
+
+    def _tensor(self, images: Images) -> Tensor:
+        shape = (self.config.channels, self.config.size, self.config.size)
+        if images.dtype != np.uint8 or images.shape[1:] != shape:
+            raise ModelError(
+                f"images are {images.dtype} {images.shape[1:]}, the model takes uint8 {shape} (channels, height, width). "
+                "Resize them, or give another model."
+            )
+        return to_model(images)
+
+    @torch.no_grad()
+    def _batches(self, function: Any, *inputs: Tensor) -> NDArray[np.float32]:
+        """function over batches of the inputs (n, …), in float32 on the CPU."""
+        parts = [
+            function(*(part.to(self.device) for part in parts)).float().cpu()
+            for parts in zip(*(tensor.split(self.batch_size) for tensor in inputs), strict=True)
+        ]
+        return torch.cat(parts).numpy()

@@ -1,0 +1,107 @@
+"""The reverse diffusion of images: its options, and a denoiser that knows the code only part of the time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tts.diffusion import SAMPLERS, Composite, invert, sample, time_grid
+from tts.image.model import DiffusionModelBase, clip_to_pixels
+
+GRIDS = ("uniform", "quadratic", "log_snr")
+FIXED_POINT_ITERATIONS = 2  # of inversion: enough for 1e-3 of the pixels' range at 50 steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSampling:
+    """Options of the reverse diffusion, from t = 1 (noise) to t = 0 (image).
+
+    The code conditions times t in (code_from, code_to]; elsewhere the unconditional denoiser is at work. PDAE leaves the code
+    out of the tail of its samples, code_from = 0.3; InfoDiffusion's two phases are code_to = 0.5.
+
+    Raises:
+        ValueError: naming the option, what was found and its range; `steps` is checked when a grid is made.
+    """
+
+    sampler: str = "ddim"
+    steps: int = 50
+    grid: str = "uniform"
+    code_from: float = 0.0
+    code_to: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"sampler: found {self.sampler!r}, expected one of {', '.join(SAMPLERS)}.")
+        if self.grid not in GRIDS:
+            raise ValueError(f"grid: found {self.grid!r}, expected one of {', '.join(GRIDS)}.")
+        if not 0 <= self.code_from < self.code_to <= 1:
+            raise ValueError(f"need 0 <= code_from < code_to <= 1, found {self.code_from} and {self.code_to}.")
+
+
+def denoiser_of(model: DiffusionModelBase, z: Tensor | None, options: ImageSampling) -> Callable[[Tensor, Tensor], Tensor]:
+    """eps_hat(U, t) given codes z (B, N, d), or unconditional for None.
+
+    Raises:
+        ValueError: if the options leave out the code at some times and the model has no unconditional denoiser.
+    """
+    if z is None or (options.code_from, options.code_to) == (0.0, 1.0):
+        return model.composite(z)
+    return PartTime(model.composite(z), model.composite(None), options.code_from, options.code_to)
+
+
+@dataclass(frozen=True, eq=False)
+class PartTime:
+    """The denoiser `inside` for times t in (low, high], `outside` elsewhere; all of a batch have the same time."""
+
+    inside: Composite
+    outside: Composite
+    low: float
+    high: float
+
+    def __call__(self, u: Tensor, t: Tensor) -> Tensor:
+        """eps_hat(U, t), the shape of u."""
+        denoiser = self.inside if self.low < t[0].item() <= self.high else self.outside
+        return denoiser(u, t)
+
+
+@torch.no_grad()
+def reverse(
+    model: DiffusionModelBase, z: Tensor | None, noise: Tensor, options: ImageSampling, generator: torch.Generator
+) -> Tensor:
+    """The state at t = 0 reached from `noise`, the state at t = 1; of pixels, x0_hat is held in [-1, 1] on the way.
+
+    Args:
+        model: in evaluation.
+        z: codes (B, N, d), or None for the unconditional denoiser.
+        noise: (B, ...), standard normal or inverted.
+        options: sampler, steps, grid.
+        generator: of the noise that stochastic samplers inject, on the CPU.
+    """
+    times = time_grid(model.schedule, options.steps, options.grid)
+    draw = lambda u: torch.randn(u.shape, generator=generator).to(u)  # noqa: E731
+    hook = clip_to_pixels if model.diffuses_pixels else None
+    denoiser = denoiser_of(model, z, options)
+    return sample(denoiser, noise, model.schedule, times, sampler=options.sampler, noise=draw, hook=hook)
+
+
+@torch.no_grad()
+def forward(model: DiffusionModelBase, z: Tensor | None, x0: Tensor, options: ImageSampling) -> Tensor:
+    """The state at t = 1 from which `ddim` on the same grid leads back to x0."""
+    times = time_grid(model.schedule, options.steps, options.grid)
+    return invert(denoiser_of(model, z, options), x0, model.schedule, times, FIXED_POINT_ITERATIONS)
+
+
+def slerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
+    """Between a and b (B, ...) on the arc: sin((1-w) θ)/sin θ a + sin(w θ)/sin θ b, θ their angle; keeps the norm of noise.
+
+    Source: Shoemake 1985; for the noise of diffusion Song, Meng and Ermon 2021, eq. 67.
+    """
+    flat_a, flat_b = a.flatten(1).double(), b.flatten(1).double()
+    cosine = torch.nn.functional.cosine_similarity(flat_a, flat_b, dim=1).clamp(-1, 1)
+    angle = cosine.acos()[:, None]
+    nearly_parallel = angle.sin() < 1e-4
+    sine = torch.where(nearly_parallel, torch.ones_like(angle), angle.sin())
+    arc = (((1 - weight) * angle).sin() * flat_a + (weight * angle).sin() * flat_b) / sine
+    line = (1 - weight) * flat_a + weight * flat_b
+    return torch.where(nearly_parallel, line, arc).to(a.dtype).view_as(a)

@@ -1,0 +1,40 @@
+"""Images side by side in one PNG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tts.data.files import atomic_path
+
+GAP = 2  # pixels between images, before enlarging
+SHADE = 96  # of the gaps
+SMALLEST = 64  # pixels: images are enlarged by a whole factor until a side is as long as this
+
+
+def grid(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Rows of images, each uint8 (n, C, H, W), as one picture (height, width, 3); shorter rows end in gaps.
+
+    Raises:
+        ValueError: if there is no row, or images of two shapes.
+    """
+    shapes = {row.shape[1:] for row in rows}
+    if len(shapes) != 1:
+        raise ValueError(f"a grid takes images of one shape, found {sorted(shapes)}.")
+    channels, height, width = shapes.pop()
+    columns = max(len(row) for row in rows)
+    picture = np.full((len(rows) * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), SHADE, dtype=np.uint8)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            y, x = GAP + i * (height + GAP), GAP + j * (width + GAP)
+            picture[y : y + height, x : x + width] = image.transpose(1, 2, 0) if channels == 3 else image[0, :, :, None]
+    factor = max(1, -(-SMALLEST // height))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def save_grid(path: Path, rows: Sequence[NDArray[np.uint8]]) -> None:
+    """Write `grid(rows)` as a PNG, atomically."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(grid(rows)).save(temporary, format="png")

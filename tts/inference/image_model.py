@@ -1,0 +1,162 @@
+"""A trained image model in use: reconstruct, swap, traverse, interpolate, edit, sample."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from tts.device import resolve_device
+from tts.image.config import Kind
+from tts.image.datasets import to_uint8
+from tts.image.infodiffusion import InfoDiffusion
+from tts.image.stage_model import FirstStageModel
+from tts.inference.image_coder import Codes, ImageCoder, Images, Noise
+from tts.inference.image_diffusion import slerp
+from tts.inference.image_folder import load_image_folder
+
+PART_TIME: dict[Kind, dict[str, Any]] = {  # when drawn codes condition the denoiser; see ImageSampling
+    Kind.pdae: {"code_from": 0.3},
+    Kind.disdiff: {"code_from": 0.3},
+    Kind.clip_guided: {"code_from": 0.3},
+    Kind.infodiffusion: {"code_to": 0.5},
+}
+
+
+class ImageModel(ImageCoder):
+    """An image model on a device. Images are uint8 (n, C, H, W), codes float32 (n, N, d).
+
+    Sampling options (`sampler`, `steps`, `grid`, `code_from`, `code_to`) are those of `ImageSampling`; a VAE has none, nor
+    noise. The same seed gives the same images.
+    """
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str = "auto") -> "ImageModel":
+        """The model in a folder, or in an experiment's `model/`.
+
+        Raises:
+            ModelError: if the folder is not a whole model folder.
+            ConfigError: if the device is not there.
+        """
+        return cls(load_image_folder(Path(folder)), resolve_device(device))
+
+    def sample(self, n: int, *, seed: int = 0, **options: Any) -> Images:
+        """n new images: on codes from `sample_codes`, or from the unconditional model where there are no codes.
+
+        New codes are not quite those of images, so by default they are used part of the time only where the method does that:
+        guided models leave them out of the tail (PDAE), InfoDiffusion has them in the second of two phases.
+
+        Args:
+            n: how many.
+            seed: of codes and noise.
+            options: fields of `ImageSampling`.
+        """
+        options = PART_TIME.get(self.config.kind, {}) | options
+        if not self.has_codes:
+            return self._render(None, n, None, seed, options)
+        return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)
+
+    def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
+        """New codes (n, N, d): of the latent prior where one was trained; of the prior that InfoDiffusion's codes follow; of
+        N(0, I) for a VAE; else of the Gaussian with mean and deviation of the training data's codes, all numbers independent.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        if self.loaded.prior is not None:
+            return self.loaded.prior.to(self.device).sample(n, generator).cpu().numpy()
+        if isinstance(self.model, InfoDiffusion):
+            return self.model.prior.sample(n, generator).numpy()
+        draws = torch.randn(n, self.config.n_units, self.config.unit_dim, generator=generator)
+        return draws.numpy() if not self.is_diffusion else self.codes.denormalize(draws).numpy()
+
+    def reconstruct(self, images: Images, *, inverted: bool = False, seed: int = 0, **options: Any) -> Images:
+        """decode(encode(images)); with `inverted` from the images' own noise, so that what the code lacks comes from there."""
+        if isinstance(self.model, FirstStageModel):
+            return to_uint8(torch.from_numpy(self._batches(self.model.reconstruct, self._tensor(images))))
+        codes = self.encode(images)
+        return self.decode(codes, self.invert(images, codes, **options) if inverted else None, seed=seed, **options)
+
+    def swap(
+        self, a: Images, b: Images, units: Sequence[int], *, inverted: bool = False, seed: int = 0, **options: Any
+    ) -> Images:
+        """The images a, with the given units of their codes taken from the images b; with `inverted` on the noise of a.
+
+        Raises:
+            ValueError: if there is no such unit.
+        """
+        for unit in units:
+            self._check_unit(unit)
+        codes, others = self.encode(a), self.encode(b)
+        noise = self.invert(a, codes, **options) if inverted else None
+        codes[:, list(units)] = others[:, list(units)]
+        return self.decode(codes, noise, seed=seed, **options)
+
+    def traverse(
+        self, image: Images, unit: int, *, count: int = 7, inverted: bool = False, seed: int = 0, **options: Any
+    ) -> Images:
+        """One image (1, C, H, W) with a unit moved along its axis, from the data's 5 % to its 95 % quantile: (count, C, H, W).
+
+        All are on the same noise: drawn, or with `inverted` the image's own.
+        """
+        self._check_unit(unit)
+        code = self.encode(image)
+        low, high = self.codes.low[unit].item(), self.codes.high[unit].item()
+        moved = self.codes.along(torch.from_numpy(code[0]), unit, np.linspace(low, high, count).tolist())
+        return self.decode(moved, self._one_noise(image, code, count, inverted, seed, options), **options)
+
+    def interpolate(
+        self, a: Images, b: Images, *, count: int = 7, inverted: bool = True, seed: int = 0, **options: Any
+    ) -> Images:
+        """From image a to image b (1, C, H, W each): codes on the line, inverted noise on the arc (slerp): (count, C, H, W)."""
+        za, zb = self.encode(a), self.encode(b)
+        weights = np.linspace(0, 1, count)
+        codes = np.concatenate([(1 - w) * za + w * zb for w in weights])
+        if not inverted or not self.is_diffusion:
+            return self.decode(codes, self._one_noise(a, za, count, False, seed, options), **options)
+        start, end = (torch.from_numpy(self.invert(image, z, **options)) for image, z in ((a, za), (b, zb)))
+        noise = torch.cat([slerp(start, end, weight) for weight in weights.tolist()])
+        return self.decode(codes, noise.numpy(), **options)
+
+    def edit(
+        self,
+        images: Images,
+        direction: ArrayLike,
+        strengths: Sequence[float] = (-0.3, 0.0, 0.3),
+        *,
+        inverted: bool = True,
+        **options: Any,
+    ) -> Images:
+        """The images with their codes moved along a direction, on their own noise: (n · len(strengths), C, H, W), by image.
+
+        z' = denormalise(normalise(z) + s sqrt(D) w / |w|),   D numbers in the code
+
+        Args:
+            images: uint8 (n, C, H, W).
+            direction: w (N, d) in normalised codes, from `fit_probe`.
+            strengths: s; beyond 0.3 images begin to break.
+            inverted: use the noise of each image; else noise of seed 0.
+            options: fields of `ImageSampling`.
+        """
+        w = torch.from_numpy(np.asarray(direction, dtype=np.float32))
+        codes = self.encode(images)
+        step = w.numel() ** 0.5 * w / w.norm()
+        normal = self.codes.normalize(torch.from_numpy(codes))
+        moved = torch.stack([self.codes.denormalize(normal + s * step) for s in strengths], dim=1).flatten(0, 1)
+        noise = None
+        if inverted and self.is_diffusion:
+            noise = np.repeat(self.invert(images, codes, **options), len(strengths), axis=0)
+        return self.decode(moved, noise, **options)
+
+    def _one_noise(
+        self, image: Images, code: Codes, count: int, inverted: bool, seed: int, options: dict[str, Any]
+    ) -> Noise | None:
+        """The same noise `count` times: of the image, or drawn; None for a VAE."""
+        if not self.is_diffusion:
+            return None
+        noise = self.invert(image, code, **options) if inverted else self._noise(1, seed).numpy()
+        return np.repeat(noise, count, axis=0)
+
+    def _check_unit(self, unit: int) -> None:
+        if not 0 <= unit < self.config.n_units:
+            raise ValueError(f"unit must be 0 to {self.config.n_units - 1}, found {unit}.")

@@ -1,0 +1,99 @@
+"""The pictures that show what a model has learnt: samples, reconstructions, traversals, interpolations, swaps, edits."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tts.errors import DataError
+from tts.image.datasets import ImageSet
+from tts.image.stage_model import FirstStageModel
+from tts.inference.image_coder import Images
+from tts.inference.image_model import ImageModel
+from tts.inference.image_probe import fit_probe
+
+Rows = list[Images]
+
+N_UNITS = 12  # of those that vary most, in traversals and swaps
+N_PROBE = 2000  # images that the direction of an edit is found on
+STRENGTHS = (-0.3, -0.15, 0.0, 0.15, 0.3)
+
+
+def first_pictures(model: ImageModel, shown: Images, **options: Any) -> dict[str, Rows]:
+    """What a run shows of itself: `samples`, `reconstructions` (images, drawn noise, own noise), `traversals` of the first.
+
+    Args:
+        model: any; one without a decoder shows nothing, a first stage its reconstructions.
+        shown: images (n, C, H, W).
+        options: fields of `ImageSampling`; none for a VAE.
+    """
+    if isinstance(model.model, FirstStageModel):
+        return {"reconstructions": [shown, model.reconstruct(shown)]}
+    if not model.draws:
+        return {}
+    pictures: dict[str, Rows] = {"samples": list(model.sample(32, **options).reshape(4, 8, *shown.shape[1:]))}
+    if not model.has_codes:
+        return pictures
+    pictures["reconstructions"] = [shown, model.reconstruct(shown, **options)]
+    if model.is_diffusion:
+        pictures["reconstructions"].append(model.reconstruct(shown, inverted=True, **options))
+    pictures["traversals"] = [model.traverse(shown[:1], unit, count=8, **options) for unit in widest_units(model)]
+    return pictures
+
+
+def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: int = 0, **options: Any) -> dict[str, Rows]:
+    """`first_pictures` of 8 images drawn with the seed, then `interpolations`, `swaps` and, where there are labels, `edits`.
+
+    For diffusion `swaps` and `traversals` are there again on the images' own noise, `…_inverted`. Rows of `swaps`: the images,
+    those that give to them, then for each unit the images with that unit of the givers.
+
+    Args:
+        model: any.
+        images: where they come from.
+        label: column of the labels that is edited, towards its value 1; "" is the first.
+        seed: of the choice of images.
+        options: fields of `ImageSampling`.
+
+    Raises:
+        DataError: if there is no such label.
+    """
+    rng = np.random.default_rng(seed)
+    shown = images.images(rng.integers(len(images), size=8))
+    pictures = first_pictures(model, shown, **options)
+    if not (model.draws and model.has_codes):
+        return pictures
+    starts, ends = shown[:3], shown[3:6]
+    pictures["interpolations"] = [model.interpolate(starts[[i]], ends[[i]], count=8, **options) for i in range(3)]
+    givers = np.roll(shown, -1, axis=0)
+    for name, inverted in (("swaps", False), ("swaps_inverted", True))[: 1 + model.is_diffusion]:
+        swapped = [model.swap(shown, givers, [u], inverted=inverted, **options) for u in widest_units(model)]
+        pictures[name] = [shown, givers, *swapped]
+    if model.is_diffusion:
+        moved = [model.traverse(shown[:1], u, count=8, inverted=True, **options) for u in widest_units(model)]
+        pictures["traversals_inverted"] = moved
+    if images.label_names:
+        direction = label_direction(model, images, label or images.label_names[0], 1, N_PROBE, seed)
+        n = len(STRENGTHS)
+        edited = model.edit(shown[:4], direction, STRENGTHS, **options)
+        pictures["edits"] = [np.concatenate((shown[[i]], edited[i * n : (i + 1) * n])) for i in range(4)]
+    return pictures
+
+
+def widest_units(model: ImageModel) -> list[int]:
+    """The units that vary most, at most 12, in their order."""
+    width = model.codes.high - model.codes.low
+    return sorted(width.argsort(descending=True)[:N_UNITS].tolist())
+
+
+def label_direction(model: ImageModel, images: ImageSet, label: str, value: int, n: int, seed: int) -> NDArray[np.float32]:
+    """The direction (N, d) in normalised codes towards a value of a label, by a probe on n images drawn with the seed.
+
+    Raises:
+        DataError: if there is no such label, or every image has the value, or none.
+    """
+    index = np.random.default_rng(seed).integers(len(images), size=n)
+    labels = images.labels(index)
+    if labels is None or label not in images.label_names:
+        raise DataError(f"{images.name}: no label {label!r}. Labels: {', '.join(images.label_names) or 'none'}.")
+    codes = model.normalized(images.images(index))
+    return fit_probe(codes, labels[:, images.label_names.index(label)], value, seed=seed)

@@ -1,0 +1,42 @@
+"""Tables of image models: figures by system, as Markdown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+COLUMNS = {
+    "factor_vae": "FactorVAE",
+    "dci_d": "DCI-D",
+    "dci_c": "DCI-C",
+    "dci_i": "DCI-I",
+    "mig": "MIG",
+    "tad": "TAD",
+    "active_units": "active",
+    "ssim": "SSIM",
+    "mse": "MSE",
+    "ssim_inverted": "SSIM, own x_T",
+    "mse_inverted": "MSE, own x_T",
+    "frechet": "Fréchet",
+    "seconds_per_step": "s/step",
+    "cpu_minutes": "CPU min",
+    "parameters": "parameters",
+}
+WHOLE = ("active_units", "parameters")
+
+
+def image_table(systems: Mapping[str, Mapping[str, Any]]) -> str:
+    """A Markdown table: a row a system, a column for every figure of `COLUMNS` that one of them has."""
+    used = [key for key in COLUMNS if any(key in figures for figures in systems.values())]
+    lines = ["| " + " | ".join(["system", *(COLUMNS[key] for key in used)]) + " |", "|---" * (len(used) + 1) + "|"]
+    for name, figures in systems.items():
+        lines.append("| " + " | ".join([name, *(_cell(key, figures.get(key)) for key in used)]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(key: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    if key in WHOLE:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if key.startswith("mse") else f"{value:.3f}"

@@ -1,0 +1,156 @@
+"""Every method on one base, trained and scored: one table of methods and seeds."""
+
+import json
+import logging
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tts.data.files import read_json, write_json, write_text
+from tts.device import resolve_device
+from tts.image.datasets import open_images
+from tts.image.guided import GuidedModel
+from tts.image.registry import MODELS
+from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, fast_settings
+from tts.inference.image_folder import load_image_folder
+from tts.inference.image_model import ImageModel
+from tts.inference.image_report import image_table
+from tts.training.image_config import ImageTrainConfig, load_image_config
+from tts.training.image_parts import NONE, Parts
+from tts.training.image_prior import PriorTraining, train_latent_prior
+from tts.training.image_run import train_image_model
+
+logger = logging.getLogger(__name__)
+
+PROBE_STEPS = 20
+FAST_PRIOR = {"steps": 60, "n_codes": 256}
+FAST = ("steps=60", "batch_size=16", "optimizer.warmup=10")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """What is compared.
+
+    data, size: the images.
+    methods: kinds of `tts.image.registry`, with presets METHOD_PROFILE.
+    seeds: of each method.
+    minutes: CPU minutes that each method may train, its base aside; 0 is the steps of its preset.
+    overrides: settings for all methods, such as "threads=1".
+    fast: a few steps and small measurements: to be compared with nothing.
+    """
+
+    data: str = "shapes"
+    size: int = 32
+    methods: tuple[str, ...] = ("encdiff", "diffae", "infodiffusion", "pdae", "disdiff", "betavae", "factorvae")
+    seeds: tuple[int, ...] = (0, 1, 2)
+    profile: str = "mini"
+    minutes: float = 0.0
+    sampling_steps: int = 50
+    overrides: tuple[str, ...] = ()
+    fast: bool = False
+
+    def config(self, method: str, *overrides: str) -> ImageTrainConfig:
+        """The run of a method.
+
+        Raises:
+            ConfigError: if there is no such preset or key.
+        """
+        fast = FAST if self.fast else ()
+        settings = [f"data={self.data}", f"size={self.size}", *fast, *self.overrides, *overrides]
+        return load_image_config(f"{method}_{self.profile}", settings)
+
+
+def run_benchmark(benchmark: Benchmark, out: Path, device: str = "auto") -> str:
+    """Train and score every method with every seed; the table, which is also in `out`/RESULTS.md after each row.
+
+    A row that is there is not made again, and a training that was killed goes on; with other settings give another folder.
+
+    Raises:
+        ConfigError, DataError, ModelError: as the trainings.
+    """
+    configs = {method: benchmark.config(method) for method in benchmark.methods}
+    guided = [m for m, config in configs.items() if issubclass(MODELS[config.model.kind].model, GuidedModel)]
+    base = NONE
+    if guided:
+        base = Parts(base=train_image_model(benchmark.config("ddpm", f"device={device}"), out / "base"))
+    for seed in benchmark.seeds:
+        for method in benchmark.methods:
+            row = out / "rows" / f"{method}-seed{seed}.json"
+            if row.exists():
+                logger.info("%s, seed %d: done before", method, seed)
+                continue
+            write_json(row, _row(benchmark, method, seed, out, base if method in guided else NONE, device))
+            write_text(out / "RESULTS.md", benchmark_table(out, benchmark))
+    return benchmark_table(out, benchmark)
+
+
+def _row(benchmark: Benchmark, method: str, seed: int, out: Path, parts: Parts, device: str) -> dict[str, Any]:
+    """Figures of one method and seed, and those of the baselines on the same images."""
+    overrides = [f"seed={seed}", f"device={device}"]
+    if benchmark.minutes:
+        overrides.append(f"steps={_steps(benchmark, method, out, parts, device)}")
+    config = benchmark.config(method, *overrides)
+    folder = train_image_model(config, out / f"{method}-seed{seed}", parts=parts)
+    train_latent_prior(
+        PriorTraining(seed=seed, threads=config.threads, **(FAST_PRIOR if benchmark.fast else {})), folder, device=device
+    )
+    loaded = load_image_folder(folder)
+    model = ImageModel(loaded, resolve_device(device))
+    settings = fast_settings(seed) if benchmark.fast else EvaluationSettings(seed=seed)
+    options = {"steps": benchmark.sampling_steps} if model.is_diffusion else {}
+    found = evaluate_image_model(model, open_images(benchmark.data, size=benchmark.size), settings, **options)
+    trained = loaded.trained
+    found["systems"][model.config.kind.value] |= {
+        "seconds_per_step": trained.cpu_seconds / max(trained.steps, 1),
+        "cpu_minutes": trained.cpu_seconds / 60,
+        "parameters": sum(p.numel() for p in model.model.parameters()),
+    }
+    return {"method": model.config.kind.value} | found
+
+
+def _steps(benchmark: Benchmark, method: str, out: Path, parts: Parts, device: str) -> int:
+    """The steps that fit into the minutes, from the CPU time of a short run; found once for all seeds."""
+    path = out / "steps" / f"{method}.json"
+    if not path.exists():
+        probe = benchmark.config(method, f"device={device}", f"steps={PROBE_STEPS}", f"figures_every={10 * PROBE_STEPS}")
+        folder = train_image_model(probe, out / "steps" / method, parts=parts)
+        seconds = load_image_folder(folder).trained.cpu_seconds / PROBE_STEPS
+        write_json(path, {"seconds_per_step": seconds, "steps": max(1, round(benchmark.minutes * 60 / seconds))})
+    return int(read_json(path)["steps"])
+
+
+def benchmark_table(out: Path, benchmark: Benchmark) -> str:
+    """The rows so far, mean ± deviation over seeds, and under which conditions they were made."""
+    found: dict[str, list[dict[str, float]]] = defaultdict(list)
+    protocols = set()
+    for path in sorted((out / "rows").glob("*.json")):
+        row = json.loads(path.read_text(encoding="utf-8"))
+        protocols.add(row["protocol"].partition(" (")[0])
+        for system, figures in row["systems"].items():
+            found[system].append(figures)
+    budget = f"{benchmark.minutes:g} CPU minutes each" if benchmark.minutes else "the steps of the presets"
+    lines = [
+        image_table({name: _spread(rows) for name, rows in found.items()}),
+        f"{benchmark.data}, {benchmark.size} pixels, profile {benchmark.profile}, {budget}; mean ± deviation over the seeds, "
+        f"their number in brackets. {'; '.join(sorted(protocols))}. Fréchet distance on features of a random network. "
+        "Seconds and minutes are CPU time of all threads; the base of guided methods is not counted.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _spread(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Mean ± deviation of every figure; of one seed the figure itself."""
+    if len(rows) == 1:
+        return dict(rows[0])
+    cells: dict[str, Any] = {}
+    for key in rows[0]:
+        values = [row[key] for row in rows if key in row]
+        mean = statistics.fmean(values)
+        if key in ("parameters", "active_units", "cpu_minutes", "seconds_per_step"):
+            cells[key] = mean
+        else:
+            cells[key] = f"{mean:.3f} ± {statistics.stdev(values):.3f} ({len(values)})" if len(values) > 1 else mean
+    return cells

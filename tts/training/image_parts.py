@@ -1,0 +1,115 @@
+"""What a training run of an image model begins with: the parts trained before it, and what data and parts decide."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from tts.errors import ConfigError
+from tts.image.base import BaseModel
+from tts.image.clip_guided import ClipGuided, ClipGuidedConfig
+from tts.image.config import DiffusionModelConfig, ModelConfig
+from tts.image.contrastive import ContrastiveConfig, ContrastiveModel
+from tts.image.datasets import ImageSet
+from tts.image.guided import GuidedModel
+from tts.image.model import DiffusionModelBase, RepresentationModel
+from tts.image.registry import MODELS, build_model
+from tts.image.stage_model import FirstStageModel
+from tts.inference.image_folder import load_image_folder
+
+T = TypeVar("T", bound=RepresentationModel)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Model folders of what was trained before and stays frozen.
+
+    base: the unconditional diffusion model that PDAE, DisDiff and CLIP-guided DisDiff stand on; with its own first stage.
+    first_stage: whose latents the others diffuse in place of pixels.
+    encoder: the image-text encoder of CLIP-guided DisDiff; without one it takes that of open_clip.
+    """
+
+    base: Path | None = None
+    first_stage: Path | None = None
+    encoder: Path | None = None
+
+    def check(self, config: ModelConfig) -> None:
+        """Raises ConfigError if the method needs a part that is not given, or takes none."""
+        kind, method = config.kind.value, MODELS[config.kind].model
+        guided = issubclass(method, GuidedModel)
+        if guided and self.base is None:
+            raise ConfigError(f"model.kind: {kind} needs --base: the folder of a trained ddpm; none was given.")
+        takes = {
+            "base": guided,
+            "first stage": issubclass(method, DiffusionModelBase) and not guided,
+            "encoder": issubclass(method, ClipGuided),
+        }
+        for (name, does), found in zip(takes.items(), (self.base, self.first_stage, self.encoder), strict=True):
+            if found is not None and not does:
+                raise ConfigError(f"model.kind: {kind} takes no {name}, found {found}.")
+
+
+NONE = Parts()
+
+
+def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> ModelConfig:
+    """The configuration of a model with what data and parts decide: channels, size; the base's network; the first stage.
+
+    Raises:
+        ConfigError: if the method needs a part that is not given, takes none, or it is of another kind.
+        ModelError: if a part is no whole model folder.
+    """
+    parts.check(config)
+    config = dataclasses.replace(config, channels=images.channels, size=images.size)
+    if parts.base is not None and isinstance(config, DiffusionModelConfig):
+        theirs, mine = _load(parts.base, BaseModel).config, config.diffusion
+        # where and how the loss is measured is the method's own
+        diffusion = dataclasses.replace(theirs.diffusion, weighting=mine.weighting, times=mine.times, t_min=mine.t_min)
+        config = dataclasses.replace(config, unet=theirs.unet, diffusion=diffusion, vq=theirs.vq, kl=theirs.kl)
+    if parts.first_stage is not None and isinstance(config, DiffusionModelConfig):
+        stage = _load(parts.first_stage, FirstStageModel).config
+        config = dataclasses.replace(config, vq=stage.vq, kl=stage.kl)
+    if parts.encoder is not None and isinstance(config, ClipGuidedConfig):
+        config = dataclasses.replace(config, contrastive=_load(parts.encoder, ContrastiveModel).config)
+    if isinstance(config, ContrastiveConfig) and images.factors is not None:
+        config = dataclasses.replace(config, factor_names=images.factors.names, factor_sizes=images.factors.sizes)
+    return config
+
+
+def new_model(config: ModelConfig, parts: Parts, x: torch.Tensor, seed: int) -> RepresentationModel:
+    """The model before step 0: weights drawn from the seed, the parts in their places, the spread of images x measured.
+
+    Raises:
+        ModelError: if a part does not fit.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # noqa: TID251  initial weights know no generator
+        model = build_model(config)
+    if isinstance(model, GuidedModel) and parts.base is not None:
+        model.take_base(_load(parts.base, BaseModel))
+    if isinstance(model, ClipGuided):
+        if parts.encoder is None:
+            model.take_open_clip()
+        else:
+            model.take_image_text(_load(parts.encoder, ContrastiveModel))
+    if isinstance(model, DiffusionModelBase):
+        if parts.first_stage is not None:
+            model.take_first_stage(_load(parts.first_stage, FirstStageModel).stage)
+        model.measure(x)
+    return model
+
+
+def _load(folder: Path, kind: type[T]) -> T:
+    """The model in a folder.
+
+    Raises:
+        ConfigError: if it is of another kind.
+    """
+    model = load_image_folder(folder).model
+    if not isinstance(model, kind):
+        raise ConfigError(
+            f"{folder}: a model of kind {model.config.kind.value} cannot stand there. Give the folder of another."
+        )
+    return model
