@@ -24,8 +24,8 @@ from tts.data.manifest import Utterance
 from tts.diffusion import SAMPLERS
 from tts.errors import AudioError, DataError, GlottisError
 from tts.inference.decode import decode_set
-from tts.inference.model_folder import CONFIG, WEIGHTS
 from tts.inference.synthesizer import Synthesizer
+from tts.inference.whole_folder import CONFIG, WEIGHTS
 from tts.metrics.asr import NotMeasured, Recognizer, find_recognizer
 from tts.metrics.evaluation import describe, json_ready, score_system
 from tts.metrics.systems import EvaluationSet, System, path_names, read_decoded, recordings, vocode_recordings

@@ -1,21 +1,21 @@
 """Endless streams of random segments of utterances; those of the waves behind a features folder train a vocoder."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, default_collate, get_worker_info
+from torch.utils.data import default_collate
 
 from tts.audio.io import read_audio
 from tts.data.manifest import read_audio_config, read_manifest
+from tts.data.stream import BatchStream
 from tts.errors import DataError
 
 
-class SegmentStream(IterableDataset[Any]):
+class SegmentStream(BatchStream):
     """An endless stream of batches of segments; each epoch takes one segment of every utterance, in a new order.
 
     Segment (epoch, index) is a function of the seed and these two alone, so the stream is the same with any number of worker
@@ -52,16 +52,6 @@ class SegmentStream(IterableDataset[Any]):
         """Batch `number` of the stream: the segments' tensors, each stacked along a first axis."""
         first = number * self.batch_size
         return default_collate([self.segment(*divmod(n, len(self.rows))) for n in range(first, first + self.batch_size)])
-
-    def __iter__(self) -> Iterator[Any]:
-        """The batches from `first_batch` on; of W worker processes each makes every Wth."""
-        worker = get_worker_info()
-        number, step = self.first_batch, 1
-        if worker is not None:
-            number, step = number + worker.id, worker.num_workers
-        while True:
-            yield self.batch(number)
-            number += step
 
     def row_number(self, epoch: int, index: int) -> int:
         """The utterance at place `index` of an epoch."""

@@ -2,13 +2,23 @@
 
 import math
 from dataclasses import dataclass
+from enum import Enum
 
 import torch
 from torch import Tensor
 
 from tts.diffusion.state import Scalar, eps_from_v, v_from, x0_from_eps, x0_from_v
 
-KINDS = ("eps", "v", "preconditioned")
+
+class ParametrizationKind(str, Enum):
+    """What the summed networks predict, as a configuration names it; see `Parametrization`."""
+
+    eps = "eps"
+    v = "v"
+    preconditioned = "preconditioned"
+
+
+KINDS = tuple(kind.value for kind in ParametrizationKind)
 
 
 @dataclass(frozen=True, eq=False)

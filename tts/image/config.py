@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tts.config import check_ranges
+from tts.diffusion.parametrization import ParametrizationKind
 from tts.errors import ConfigError
 from tts.image.stage_config import KlConfig, VqConfig
 
@@ -38,14 +39,6 @@ class ScheduleKind(str, Enum):
 
     cosine = "cosine"
     vp_linear = "vp_linear"
-
-
-class ParametrizationKind(str, Enum):
-    """What the summed networks predict; see tts.diffusion.parametrization."""
-
-    eps = "eps"
-    v = "v"
-    preconditioned = "preconditioned"
 
 
 class Weighting(str, Enum):

@@ -144,11 +144,4 @@ class DisDiff(FactorGuided):
     config: DisDiffConfig
 
     def __init__(self, config: DisDiffConfig) -> None:
-        factors = LearnedFactors(
-            channels=config.channels,
-            width=config.encoder_width,
-            size=config.size,
-            n_units=config.n_units,
-            unit_dim=config.unit_dim,
-        )
-        super().__init__(config, factors)
+        super().__init__(config, LearnedFactors.of(config))

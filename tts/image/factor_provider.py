@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tts.image.config import EncodedModelConfig
 from tts.nets.image_encoder import ImageEncoder
 
 
@@ -43,6 +44,17 @@ class LearnedFactors(FactorEncoder):
         super().__init__()
         self.n_units, self.unit_dim = n_units, unit_dim
         self.network = ImageEncoder(channels, width, size, n_units * unit_dim)
+
+    @classmethod
+    def of(cls, config: EncodedModelConfig) -> "LearnedFactors":
+        """The encoder of a model's configuration."""
+        return cls(
+            channels=config.channels,
+            width=config.encoder_width,
+            size=config.size,
+            n_units=config.n_units,
+            unit_dim=config.unit_dim,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> z (B, N, d)."""

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from tts.config import check_ranges
 from tts.diffusion import Composite, Parametrization, Schedule, Term, TimeSampler, denoising_loss, from_betas, sample, time_grid
+from tts.diffusion.parametrization import ParametrizationKind
 from tts.errors import DataError
-from tts.image.config import MAX_LAYERS, MAX_WIDTH, ParametrizationKind
+from tts.image.config import MAX_LAYERS, MAX_WIDTH
 from tts.nets.embeddings import sinusoidal_embedding
 
 BETA, N_BETAS = 0.008, 1000

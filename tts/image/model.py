@@ -15,7 +15,8 @@ from tts.diffusion import (
     shifted,
     vp_linear,
 )
-from tts.image.config import DiffusionModelConfig, ModelConfig, ParametrizationKind, ScheduleKind, TimesKind
+from tts.diffusion.parametrization import ParametrizationKind
+from tts.image.config import DiffusionModelConfig, ModelConfig, ScheduleKind, TimesKind
 from tts.image.first_stage import build_stage
 
 

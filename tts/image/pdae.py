@@ -37,14 +37,7 @@ class Pdae(GuidedModel):
     config: PdaeConfig
 
     def __init__(self, config: PdaeConfig) -> None:
-        factors = LearnedFactors(
-            channels=config.channels,
-            width=config.encoder_width,
-            size=config.size,
-            n_units=config.n_units,
-            unit_dim=config.unit_dim,
-        )
-        super().__init__(config, factors, condition_dim=config.code_dim, n_factors=0)
+        super().__init__(config, LearnedFactors.of(config), condition_dim=config.code_dim, n_factors=0)
 
     def conditions(self, z: Tensor) -> Tensor:
         """The whole code as one row, (B, 1, N d)."""

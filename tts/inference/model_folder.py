@@ -3,32 +3,28 @@
 A model that converts voices with a phone recogniser of its own has that beside them, as `recognizer/`.
 """
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tts.config import from_dict, to_dict
 from tts.data.content_file import ContentKind
-from tts.data.files import atomic_path, read_json, some, write_json
+from tts.data.files import atomic_path, read_json, write_json
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.errors import ConfigError, DataError, ModelError, TextError
-from tts.nets.weights import load_weights
+from tts.inference.whole_folder import CARD, CONFIG, WEIGHTS, build_of_weights, find_folder, whole_folder
 from tts.speech.config import SpeechConfig
 from tts.speech.model import SourceFilterModel
 from tts.speech.recognizer import LoadedRecognizer, load_recognizer, save_recognizer
 from tts.speech.sampling import SamplingOptions
 from tts.text.tokens import Tokens
 
-CONFIG, WEIGHTS, SPEAKERS, CARD = "config.json", "model.safetensors", "speakers.safetensors", "README.md"
+SPEAKERS = "speakers.safetensors"
 RECOGNIZER = "recognizer"
 FILES = (CONFIG, WEIGHTS, SPEAKERS, TOKENS, STATISTICS, CARD, RECOGNIZER)
-PACKED = "model"  # where a recipe leaves the model folder in its experiment
 KIND, VERSION = "source_filter", 1
 
 
@@ -67,12 +63,7 @@ def save_model_folder(folder: Path, loaded: LoadedModel, card: str) -> None:
         ModelError: if `folder` holds anything but a model folder.
     """
     others = _other_things(folder) if folder.exists() else []
-    if others:
-        raise ModelError(f"{folder}: holds {some(others)}, no part of a model; nothing was written. Give a new folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.part")
-    part.mkdir()
-    try:
+    with whole_folder(folder, others) as part:
         config = FolderConfig(kind=KIND, version=VERSION, model=loaded.model.config, sampling=loaded.sampling)
         write_json(part / CONFIG, to_dict(config))
         for name, tensors in ((WEIGHTS, loaded.model.state_dict()), (SPEAKERS, loaded.speakers)):
@@ -83,13 +74,6 @@ def save_model_folder(folder: Path, loaded: LoadedModel, card: str) -> None:
         (part / CARD).write_text(card, encoding="utf-8")
         if loaded.recognizer is not None:
             save_recognizer(part / RECOGNIZER, loaded.recognizer)
-        retired = part.with_suffix(".old")
-        if folder.exists():
-            folder.rename(retired)
-        part.rename(folder)
-        shutil.rmtree(retired, ignore_errors=True)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def load_model_folder(folder: Path) -> LoadedModel:
@@ -98,10 +82,7 @@ def load_model_folder(folder: Path) -> LoadedModel:
     Raises:
         ModelError: if a file is missing, or its content is not what the others say; nothing is loaded in part.
     """
-    if not (folder / WEIGHTS).exists() and (folder / PACKED / CONFIG).is_file():
-        folder = folder / PACKED
-    if not (folder / CONFIG).is_file():
-        raise ModelError(f"{folder}: no model folder, there is no {CONFIG}. Give the folder that `glottis pack` wrote.")
+    folder = find_folder(folder, "glottis pack")
     try:
         values = read_json(folder / CONFIG)
         found = (values.get("kind"), values.get("version")) if isinstance(values, dict) else type(values).__name__
@@ -117,15 +98,10 @@ def load_model_folder(folder: Path) -> LoadedModel:
         raise ModelError(f"{folder}: {err}") from err
     if len(tokens) != config.model.n_tokens:
         raise ModelError(f"{folder}: {TOKENS} has {len(tokens)} symbols, {CONFIG} says {config.model.n_tokens}. Copy it again.")
-    try:
-        with torch.device("meta"):
-            model = SourceFilterModel(config.model)
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as err:  # the words of whoever met the size
-        raise ModelError(f"{folder / CONFIG}: these sizes make no model ({str(err).splitlines()[0]}).") from err
-    load_weights(model, folder / WEIGHTS)
+    model = build_of_weights(lambda: SourceFilterModel(config.model), folder / WEIGHTS)
     speakers = _load_speakers(folder / SPEAKERS, config.model.style_dim)
     return LoadedModel(
-        model=model.eval(),
+        model=model,
         tokens=tokens,
         statistics=statistics,
         speakers=speakers,

@@ -1,11 +1,10 @@
 """Packing a model for others: the folder with its card, and a zip of it."""
 
-import zipfile
 from pathlib import Path
 
 from tts.data.content_file import ContentKind
-from tts.data.files import atomic_path
 from tts.inference.model_folder import LoadedModel, load_model_folder, save_model_folder
+from tts.inference.whole_folder import zip_folder
 from tts.speech.model import parameter_counts
 
 CARD_TEMPLATE = """# {name}
@@ -42,11 +41,7 @@ def pack_model(source: Path, out: Path, *, data: str, results: str = "") -> Path
     """
     loaded = load_model_folder(source)
     save_model_folder(out, loaded, model_card(out.name, loaded, data, results))
-    archive = out.with_name(out.name + ".zip")
-    with atomic_path(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as pack:
-        for path in sorted(p for p in out.rglob("*") if p.is_file()):
-            pack.write(path, f"{out.name}/{path.relative_to(out)}")
-    return archive
+    return zip_folder(out)
 
 
 def model_card(name: str, loaded: LoadedModel, data: str, results: str) -> str:

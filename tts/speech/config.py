@@ -5,6 +5,7 @@ from enum import Enum
 
 from tts.config import AudioConfig, check_ranges
 from tts.data.content_file import ContentKind
+from tts.diffusion.parametrization import ParametrizationKind
 from tts.errors import ConfigError
 from tts.text.frontends import FRONTENDS
 
@@ -31,14 +32,6 @@ class Attribute(str, Enum):
     source = "source"
     filter = "filter"
     average = "average"
-
-
-class ParametrizationKind(str, Enum):
-    """What the summed networks predict; see tts.diffusion.parametrization."""
-
-    eps = "eps"
-    v = "v"
-    preconditioned = "preconditioned"
 
 
 class PitchKind(str, Enum):

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from tts.diffusion import Composite, Parametrization, Schedule, Term, expand_like, vp_linear
+from tts.diffusion.parametrization import ParametrizationKind
 from tts.errors import ModelError
 from tts.speech.average import AveragePrior, phones_of_text
-from tts.speech.config import Attribute, ContentKind, DenoiserInputs, ParametrizationKind, SpeechConfig
+from tts.speech.config import Attribute, ContentKind, DenoiserInputs, SpeechConfig
 from tts.speech.denoisers import build_denoiser
 from tts.speech.filter import AudioContent, FilterPrior, TextContent
 from tts.speech.source import SourcePrior

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tts.diffusion import SAMPLERS, initial_state, sample, time_grid
+from tts.diffusion.parametrization import ParametrizationKind
 from tts.diffusion.samplers import Noise
-from tts.speech.config import ParametrizationKind
 from tts.speech.model import Priors, SourceFilterModel
 
 PRIOR_ONLY = "prior"

@@ -1,16 +1,14 @@
 """Batches of images as a function of (seed, batch number) alone."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
 
+from tts.data.stream import BatchStream
 from tts.image.datasets import ImageSet, to_model
 
 
-class ImageStream(IterableDataset[tuple[Tensor, Tensor | None]]):
+class ImageStream(BatchStream):
     """An endless stream of batches: images x (B, C, H, W) in [-1, 1], and their labels (B, K) or None.
 
     Images are drawn with replacement. Batch n is a function of the seed and n, so the stream is the same with any number of
@@ -43,13 +41,3 @@ class ImageStream(IterableDataset[tuple[Tensor, Tensor | None]]):
             mirrored = generator.random(self.batch_size) < 0.5
             pixels = np.where(mirrored[:, None, None, None], pixels[..., ::-1], pixels)
         return to_model(pixels), None if labels is None else torch.from_numpy(labels)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """The batches from `first_batch` on; of W worker processes each makes every Wth."""
-        worker = get_worker_info()
-        number, step = self.first_batch, 1
-        if worker is not None:
-            number, step = number + worker.id, worker.num_workers
-        while True:
-            yield self.batch(number)
-            number += step

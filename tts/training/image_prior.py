@@ -15,8 +15,9 @@ from tts.image.datasets import open_images
 from tts.image.latent_prior import LatentPrior, LatentPriorConfig
 from tts.inference.image_card import image_card
 from tts.inference.image_evaluation import in_chunks
-from tts.inference.image_folder import find_image_folder, load_image_folder, save_image_folder
+from tts.inference.image_folder import COMMAND, load_image_folder, save_image_folder
 from tts.inference.image_model import ImageModel
+from tts.inference.whole_folder import find_folder
 from tts.training.image_callbacks import spread_index
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def train_latent_prior(config: PriorTraining, folder: Path, *, device: str = "au
         DataError: if the data it was trained on cannot be read.
     """
     torch.set_num_threads(config.threads)
-    folder = find_image_folder(folder)
+    folder = find_folder(folder, COMMAND)
     loaded, at = load_image_folder(folder), resolve_device(device)
     if loaded.codes is None:
         raise ModelError(f"{folder}: a model of kind {loaded.model.config.kind.value} has no codes. Give another model.")

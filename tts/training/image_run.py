@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 from tts.image.datasets import ImageSet, open_images, to_model
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_card import image_card
-from tts.inference.image_folder import PACKED, save_image_folder
+from tts.inference.image_folder import save_image_folder
+from tts.inference.whole_folder import PACKED
 from tts.training.checkpoints import read_checkpoint
 from tts.training.fit import fit
 from tts.training.image import ImageTask

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from tts.data.dataset import Batch
 from tts.diffusion import TimeSampler, denoising_loss
+from tts.diffusion.parametrization import ParametrizationKind
 from tts.errors import ModelError
 from tts.nets.blocks import lengths_to_mask
-from tts.speech.config import ParametrizationKind
 from tts.speech.model import Priors, SourceFilterModel
 from tts.training.config import TrainConfig
 from tts.training.losses import crop, mix_priors, prior_losses, style_of

@@ -16,6 +16,15 @@ def add_model_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the noise")
 
 
+def add_set_arguments(parser: argparse.ArgumentParser, out: str, seed: str) -> None:
+    """Declare the model, its data set, its device, the seed and the folder that is written."""
+    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder, or an experiment with one")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
+    parser.add_argument("--data", metavar="SET", help="sprites, shapes, or a path; default: what the model was trained on")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--seed", type=int, default=0, help=seed)
+
+
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the reverse diffusion; those left out are the defaults of `ImageSampling`."""
     parser.add_argument("--sampler", help="ddim (default), dpmpp_2m, heun, ancestral or euler_maruyama")

@@ -2,21 +2,16 @@
 
 import argparse
 import logging
-from pathlib import Path
 
-from tts.apps.cli.image._options import add_sampling_arguments, chosen_set, sampling_options
+from tts.apps.cli.image._options import add_sampling_arguments, add_set_arguments, chosen_set, sampling_options
 
 logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `glottis image draw`."""
-    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder, or an experiment with one")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets the pictures")
-    parser.add_argument("--data", metavar="SET", help="sprites, shapes, or a path; default: what the model was trained on")
+    add_set_arguments(parser, "gets the pictures", "of the choice of images")
     parser.add_argument("--label", default="", help="label along which images are edited; default: the first")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of images")
     add_sampling_arguments(parser)
 
 

@@ -1,19 +1,14 @@
 """Disentanglement, reconstruction and samples of a model beside a random encoder and PCA: results.json, RESULTS.md."""
 
 import argparse
-from pathlib import Path
 
-from tts.apps.cli.image._options import add_sampling_arguments, chosen_set, sampling_options
+from tts.apps.cli.image._options import add_sampling_arguments, add_set_arguments, chosen_set, sampling_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `glottis image evaluate`."""
-    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="model folder, or an experiment with one")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets results.json and RESULTS.md")
-    parser.add_argument("--data", metavar="SET", help="sprites, shapes, or a path; default: what the model was trained on")
+    add_set_arguments(parser, "gets results.json and RESULTS.md", "of the images, noise and classifiers")
     parser.add_argument("--fast", action="store_true", help="small numbers and histogram trees: to be compared with nothing")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    parser.add_argument("--seed", type=int, default=0, help="of the images, noise and classifiers")
     add_sampling_arguments(parser)
 
 
