@@ -59,7 +59,7 @@ def peak_megabytes() -> float:
 def main(words: Sequence[str] | None = None) -> str:
     """Convert, measure; the table and a line on memory and time."""
     args = arguments(words)
-    converter = VoiceConverter.from_pretrained(args.model, args.device)
+    converter = VoiceConverter.from_pretrained(args.model, device=args.device)
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, round(WARM_UP_SECONDS * converter.audio.sample_rate))
     converter.convert(noise.astype(np.float32), args.target)
     before, start = peak_megabytes(), time.perf_counter()
