@@ -1,6 +1,5 @@
 """Training of a homomorphism autoencoder: warm-up of gamma, growing actions, restarts of which the best goes on."""
 
-import dataclasses
 import logging
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from tqdm import tqdm
 
 from tts.config import check_ranges
 from tts.errors import ModelError
-from tts.image.groups.actions import CyclicActions
+from tts.image.groups.actions import Moves
 from tts.image.groups.config import HaeConfig
 from tts.image.groups.hae import HomomorphismAutoencoder
 
@@ -26,7 +25,7 @@ class HaeTraining:
 
     length: N, actions of a trajectory; 2 make the homomorphism, 0 leaves an autoencoder without actions.
     gamma: weight of the prediction, reached after the share `warm_up` of the steps; until then its targets are held.
-    curriculum: share of the steps over which the reach of the actions grows from 1 to the largest.
+    curriculum: share of the steps over which the reach of the moves grows from 1 to the largest.
     restarts: seeds that are trained for the share `trial` of the steps; the one of the least validation loss goes on.
     """
 
@@ -64,8 +63,8 @@ class TrainedHae:
 class _Attempt:
     """One model in training; its draws are a function of (seed, restart) and of how far it is."""
 
-    def __init__(self, config: HaeTraining, model: HaeConfig, actions: CyclicActions, restart: int) -> None:
-        self.config, self.actions, self.step = config, actions, 0
+    def __init__(self, config: HaeTraining, model: HaeConfig, moves: Moves, restart: int) -> None:
+        self.config, self.moves, self.step = config, moves, 0
         seed = config.seed * config.restarts + restart
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # noqa: TID251  initial weights know no generator
@@ -82,8 +81,8 @@ class _Attempt:
         c = self.config
         for step in tqdm(range(self.step, until), desc="hae", disable=None):
             warm = ramp(step, c.warm_up * c.steps)
-            reach = 1 + int((self.actions.reach - 1) * ramp(step, c.curriculum * c.steps))
-            batch = self.actions.draw(c.batch_size, c.length, self.generator, reach=reach)
+            reach = 1 + int((self.moves.reach - 1) * ramp(step, c.curriculum * c.steps))
+            batch = self.moves.draw(c.batch_size, c.length, self.generator, reach=reach)
             terms = self.hae.losses(batch.observations, batch.actions, c.gamma * warm, hold_targets=warm < 1)
             loss = torch.stack(list(terms.values())).sum()
             step_on(loss, self.hae, self.optimizer, c.max_grad_norm, f"hae training, step {step}")
@@ -93,34 +92,31 @@ class _Attempt:
     def validate(self) -> float:
         """The loss at the full gamma and reach, on trajectories that every attempt shares."""
         generator = torch.Generator().manual_seed(VALIDATION_SEED)
-        batch = self.actions.draw(VALIDATION, self.config.length, generator)
+        batch = self.moves.draw(VALIDATION, self.config.length, generator)
         terms = self.hae.losses(batch.observations, batch.actions, self.config.gamma)
         return float(torch.stack(list(terms.values())).sum())
 
 
-def train_hae(config: HaeTraining, model: HaeConfig, actions: CyclicActions) -> TrainedHae:
-    """A homomorphism autoencoder, or what it is compared with, trained on moves of cyclic sprites; repeatable by its seed.
+def train_hae(config: HaeTraining, model: HaeConfig, moves: Moves) -> TrainedHae:
+    """A homomorphism autoencoder, or what it is compared with, trained on moves; repeatable by its seed.
 
     Wide actions let a block lock to a wrong winding number, where it stays: hence the growing reach and the restarts. Count
     how many seeds succeed with `report_hae(...).succeeded`, and say so.
 
     Args:
         config: the run.
-        model: sizes and kind of transition; its action_dim, size and channels must be those of `actions`.
-        actions: what is moved and how.
+        model: sizes and kind of transition; its action_dim, size and channels must be those of `moves`.
+        moves: actions on cyclic sprites, or trajectories of denoising.
 
     Raises:
-        ValueError: if model and actions do not fit.
+        ValueError: if model and moves do not fit.
         ModelError: if the training diverges.
     """
-    fitting = dataclasses.replace(
-        model, size=actions.sprites.size, channels=actions.sprites.channels, action_dim=actions.action_dim
-    )
-    if model != fitting:
-        raise ValueError(
-            f"the model must have size {fitting.size}, {fitting.channels} channel(s), action_dim {fitting.action_dim}."
-        )
-    attempts = [_Attempt(config, model, actions, restart) for restart in range(config.restarts)]
+    expected = (moves.size, moves.channels, moves.action_dim)
+    if (model.size, model.channels, model.action_dim) != expected:
+        found = (model.size, model.channels, model.action_dim)
+        raise ValueError(f"the model has size, channels and action_dim {found}, the moves {expected}.")
+    attempts = [_Attempt(config, model, moves, restart) for restart in range(config.restarts)]
     trials: list[float] = []
     if len(attempts) > 1:
         for attempt in attempts:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,13 +20,36 @@ class Sequences:
     """Trajectories o_0, g_0, o_1, …, g_{N-1}, o_N.
 
     observations: (B, N + 1, C, H, W) in [-1, 1].
-    displacements: (B, N, K), whole steps of each factor that moves; ground truth.
+    displacements: (B, N, K), whole steps of each factor that moves, or of the sampler's grid; ground truth.
     actions: (B, N, A), the same moves as the model is told of them.
     """
 
     observations: Tensor
     displacements: Tensor
     actions: Tensor
+
+
+class Moves(Protocol):
+    """Where sequences come from."""
+
+    @property
+    def size(self) -> int:
+        """Pixels along a side."""
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for red, green, blue."""
+
+    @property
+    def action_dim(self) -> int:
+        """A, how many numbers an action has."""
+
+    @property
+    def reach(self) -> int:
+        """The largest displacement of one action."""
+
+    def draw(self, n: int, length: int, generator: torch.Generator, *, reach: int | None = None) -> Sequences:
+        """n random sequences of `length` actions of displacements up to `reach`; None is the largest."""
 
 
 class CyclicActions:
@@ -55,13 +79,19 @@ class CyclicActions:
                 f"need two factors that move, reach of 1 to {smallest - 1} and scrambled of 0 or more, "
                 f"found {len(sprites.moves)}, {reach} and {scrambled}."
             )
-        self.sprites, self.reach = sprites, reach
+        self.sprites, self._reach = sprites, reach
+        self.size, self.channels = sprites.size, sprites.channels
         self.images = to_model(sprites.images(np.arange(len(sprites))))
         self._turn = torch.eye(self.n_factors)
         self._turn[-2:, -2:] = torch.tensor([[1.0, -1.0], [1.0, 1.0]]) / 2**0.5
         generator = torch.Generator().manual_seed(seed)
         widths = [self.n_factors, _HIDDEN, scrambled] if scrambled else []
         self._layers = [_GAIN * torch.randn(b, a, generator=generator) / a**0.5 for a, b in pairwise(widths)]
+
+    @property
+    def reach(self) -> int:
+        """The largest displacement of a factor in one action."""
+        return self._reach
 
     @property
     def n_factors(self) -> int:
@@ -92,9 +122,7 @@ class CyclicActions:
         Raises:
             ValueError: if reach is out of range.
         """
-        reach = self.reach if reach is None else reach
-        if not 1 <= reach <= self.reach:
-            raise ValueError(f"reach must be in 1 … {self.reach}, found {reach}.")
+        reach = checked_reach(reach, self.reach)
         start = torch.randint(len(self.sprites), (n,), generator=generator)
         displacements = torch.randint(-reach, reach + 1, (n, length, self.n_factors), generator=generator)
         return self.follow(start.numpy(), displacements)
@@ -113,3 +141,12 @@ class CyclicActions:
         displacements = torch.zeros(len(steps), self.n_factors, dtype=torch.long)
         displacements[:, factor] = steps
         return self.actions(displacements)
+
+
+def checked_reach(reach: int | None, largest: int) -> int:
+    """The reach itself, or the largest for None; ValueError if it is outside 1 … largest."""
+    if reach is None:
+        return largest
+    if not 1 <= reach <= largest:
+        raise ValueError(f"reach must be in 1 … {largest}, found {reach}.")
+    return reach

@@ -1,11 +1,13 @@
 """What moves a code by an action: representations of a group in blocks, and the network without structure to compare with."""
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from tts.image.config import MAX_WIDTH
 from tts.image.groups.config import HaeConfig, TransitionKind
 from tts.image.vae_nets import Perceptron
 
@@ -83,16 +85,15 @@ class StepRep(GroupRep):
     matrix of its own for every step of a grid would fit any invertible sequence, and is no choice here.
     """
 
+    support: Tensor
+
     def __init__(self, blocks: Sequence[int], free_units: int, action_dim: int) -> None:
         nn.Module.__init__(self)
         self.dims, self.free_units = tuple(blocks), free_units
-        sizes = torch.tensor([d * d for d in blocks])
-        block_of_entry = torch.repeat_interleave(torch.arange(len(blocks)), sizes)
-        attributes = torch.arange(action_dim - 1)[:, None] == block_of_entry
-        self.register_buffer("support", torch.cat([torch.ones(1, len(block_of_entry)), attributes.float()]))
-        self.generators = nn.Parameter(_SMALL * torch.randn(action_dim, len(block_of_entry)))
-
-    support: Tensor
+        owners = [k for k, d in enumerate(blocks) for _ in range(d * d)]
+        attributes = [[float(owner == k) for owner in owners] for k in range(action_dim - 1)]
+        self.register_buffer("support", torch.tensor([[1.0] * len(owners), *attributes]))
+        self.generators = nn.Parameter(_SMALL * torch.randn(action_dim, len(owners)))
 
     def entries(self, g: Tensor) -> Tensor:
         """See `GroupRep.entries`."""
@@ -112,12 +113,28 @@ class FreeTransition(Transition):
 
 
 def build_transition(config: HaeConfig) -> Transition:
-    """The transition of a configuration; `free` has the depth of phi, and about as many parameters at equal `phi_width`."""
+    """The transition of a configuration; see `without_structure` for the sizes of a fair `free` one."""
     if config.transition is TransitionKind.steps:
         return StepRep(config.blocks, config.free_units, config.action_dim)
     if config.transition is TransitionKind.free:
         return FreeTransition(config.code_dim, config.action_dim, config.phi_width, config.phi_layers)
     return GroupRep(config.blocks, config.free_units, config.action_dim, config.phi_width, config.phi_layers)
+
+
+def without_structure(config: HaeConfig) -> HaeConfig:
+    """The configuration with a `free` transition that has about as many parameters: what a representation must beat.
+
+    The width w of its perceptron is the one whose number is nearest; its depth stays.
+    """
+    wanted = sum(parameter.numel() for parameter in build_transition(config).parameters())
+    inputs, outputs, between = config.code_dim + config.action_dim, config.code_dim, config.phi_layers - 1
+
+    def distance(width: int) -> int:
+        # (inputs + 1) w + (layers - 1) (w + 1) w + (w + 1) outputs
+        return abs((inputs + 1) * width + between * (width + 1) * width + (width + 1) * outputs - wanted)
+
+    width = min(range(1, MAX_WIDTH + 1), key=distance)
+    return dataclasses.replace(config, transition=TransitionKind.free, phi_width=width, soft_weight=0.0)
 
 
 def block_diagonal(blocks: Sequence[Tensor]) -> Tensor:
