@@ -25,7 +25,7 @@ class RepReport:
 
     leakage: share of |log rho_k'(g_k)| in blocks k' that are not factor k's own, 0 to 1.
     homomorphism: E |rho(a) rho(b) - rho(ab)|_F.
-    windings: for each factor, the angle by which one step of it turns each block, in steps of its circle; at best one 1, else 0.
+    windings: for each factor, how far one step of it turns each block, in steps of its circle; at best one 1, else 0.
     largest_real: of the eigenvalues of log rho; about 0 for a compact group.
     log_det: largest |ln det rho|.
     condition: largest condition number of rho.

@@ -1,6 +1,7 @@
 """Affine maps of denoising: the group law, the run that they compose to, the Jacobian, and the Gaussian case (T5)."""
 
 from functools import reduce
+from itertools import pairwise
 
 import pytest
 import torch
@@ -96,7 +97,7 @@ def test_the_jacobian_map_is_the_derivative_of_the_step_and_meets_it_at_its_poin
 def test_products_of_jacobian_maps_are_the_jacobian_of_the_sampler():
     times, u = time_grid(SCHEDULE, 3), normal(1, 1, 2, 2)
     states, maps = [u], []
-    for t, s in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
+    for t, s in pairwise(times.tolist()):
         maps.append(jacobian_affine(curved, states[-1], SCHEDULE, t, s))
         states.append(maps[-1](states[-1]))
     whole = torch.autograd.functional.jacobian(lambda x: sample(curved, x, SCHEDULE, times, sampler="ddim"), u)
@@ -121,7 +122,7 @@ def test_the_product_of_gaussian_maps_has_the_known_variance(n_steps, golden):
     schedule = from_betas(torch.linspace(1e-4, 0.02, 1000, dtype=F64))
     indices = torch.linspace(0, 999, n_steps, dtype=F64).round().flip(0)
     times = [*((indices + 1) / 1000).tolist(), 0.0]
-    maps = [gaussian_affine(schedule, t, s, 0 * MEAN, LAM) for t, s in zip(times[:-1], times[1:], strict=True)]
+    maps = [gaussian_affine(schedule, t, s, 0 * MEAN, LAM) for t, s in pairwise(times)]
     variance = reduce(lambda a, b: b @ a, maps).linear[0].diagonal() ** 2
     torch.testing.assert_close(variance, torch.tensor(golden, dtype=F64), rtol=0, atol=5.1e-5)
 

@@ -30,7 +30,7 @@ def test_codes_that_no_rotation_explains_score_about_1():
 
 
 def test_a_line_lacks_half_a_plane_and_a_factor_that_does_not_move_lacks_all():
-    # a ramp of 16 values has the share 2 |c_1|^2 of its variance in the first harmonic, c_1 = 1 / (16 sin(pi / 16)) in its steps
+    # a ramp of 16 values: |c_1|^2 of its first harmonic over its variance, c_1 = 1 / (2 sin(pi / 16)) in its steps
     explained = (1 / (2 * np.sin(np.pi / 16))) ** 2 / ((16**2 - 1) / 12) / 2 * 255 / 256
     assert d_lsbd(np.stack([A, B], axis=-1)).score == pytest.approx(255 / 256 / 2 - explained + 1 / 2, abs=1e-9)
     assert d_lsbd(circles(A)).parts == pytest.approx((0, 1), abs=1e-20)

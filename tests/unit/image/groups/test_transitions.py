@@ -17,34 +17,19 @@ from tts.image.groups.transitions import (
 )
 from tts.testing import seeded
 
-AXES = torch.tensor([[[0, 0, 0], [0, 0, -1], [0, 1, 0]], [[0, 0, 1], [0, 0, 0], [-1, 0, 0]], [[0, -1, 0], [1, 0, 0], [0, 0, 0]]])
-
-
-class Rotations(torch.nn.Module):
-    """phi of SO(3): an action is the vector of a rotation, its algebra element the cross product with it."""
-
-    def forward(self, g):
-        return torch.einsum("bk,kij->bij", g, AXES.to(g)).flatten(1)
-
-
-def with_phi(phi, blocks, free_units=0, action_dim=3):
-    rep = GroupRep(blocks, free_units, action_dim, 4, 1)
-    rep.phi = phi
-    return rep
-
 
 def random(*shape, seed=0):
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def test_rho_of_a_rotation_vector_is_that_rotation():
+def test_rho_of_a_rotation_vector_is_that_rotation(rotations):
     quarter = torch.tensor([[0, 0, math.pi / 2]], dtype=torch.float64)
     expected = torch.tensor([[[0, -1, 0], [1, 0, 0], [0, 0, 1]]], dtype=torch.float64)
-    torch.testing.assert_close(with_phi(Rotations(), (3,)).rho(quarter), expected)
+    torch.testing.assert_close(rotations.rho(quarter), expected)
 
 
-def test_the_exponential_of_skew_blocks_is_orthogonal_with_determinant_1():
-    rho = with_phi(Rotations(), (3,)).rho(random(8, 3))
+def test_the_exponential_of_skew_blocks_is_orthogonal_with_determinant_1(rotations):
+    rho = rotations.rho(random(8, 3))
     torch.testing.assert_close(rho @ rho.mT, torch.eye(3, dtype=torch.float64).expand(8, 3, 3))
     torch.testing.assert_close(torch.linalg.det(rho), torch.ones(8, dtype=torch.float64))
 
