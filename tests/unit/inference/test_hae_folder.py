@@ -37,5 +37,5 @@ def test_a_folder_that_lies_or_is_anothers_is_refused(tmp_path):
         with pytest.raises(error, match=message):
             load_hae(folder)
     (folder / "mine.txt").write_text("keep")
-    with pytest.raises(ModelError, match="mine.txt"):
+    with pytest.raises(ModelError, match=r"mine\.txt"):
         save_hae(folder, hae, "card")
