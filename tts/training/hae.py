@@ -29,9 +29,9 @@ class HaeTraining:
     restarts: seeds that are trained for the share `trial` of the steps; the one of the least validation loss goes on.
     """
 
-    steps: int = 6000
-    batch_size: int = 128
-    lr: float = 1e-3
+    steps: int = 4000
+    batch_size: int = 64
+    lr: float = 2e-3
     length: int = 2
     gamma: float = 40.0
     warm_up: float = 0.3

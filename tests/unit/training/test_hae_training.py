@@ -82,7 +82,7 @@ def test_one_parameter_steps_learn_a_decay_that_is_one():
     levels = torch.linspace(0, 2, 12).expand(64, -1)[..., None]
     start = torch.rand(64, 1, 1, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
     runs = Trajectories(start * torch.exp(-levels)[..., None, None], levels)
-    model = HaeConfig(size=4, action_dim=1, blocks=(2, 2), transition=TransitionKind.steps, normalise=False, width=16, layers=1)
+    model = HaeConfig(size=4, action_dim=1, blocks=(2, 2), transition=TransitionKind.steps, width=16, layers=1)
     config = HaeTraining(steps=150, batch_size=32, restarts=1, lr=1e-2, gamma=1.0, warm_up=0)
     found = train_hae(config, model, runs)
     rho = found.hae.transition.rho(torch.ones(1, 1))[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -92,10 +93,7 @@ def compose(maps: Sequence[AffineMap]) -> AffineMap:
     """
     if not maps:
         raise ValueError("compose needs at least one map, found none.")
-    whole = maps[0]
-    for later in maps[1:]:
-        whole = later @ whole
-    return whole
+    return reduce(lambda whole, later: later @ whole, maps)
 
 
 def ddim_affine(

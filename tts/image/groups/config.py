@@ -25,7 +25,8 @@ class HaeConfig:
 
     blocks: dimensions of the blocks of rho; one block for an unknown structure, with `soft_weight` above 0.
     free_units: further numbers of a code that no action moves, for what stays, such as a shape.
-    normalise: whether each block of a code has norm 1; for compact groups.
+    normalise: whether each block of a code has norm 1. On such a torus an untrained encoder has a degree that small steps
+        cannot change, so training often ends in a fold; without it the variance in the loss keeps codes from collapsing.
     """
 
     size: int  # pixels along a side
@@ -34,8 +35,8 @@ class HaeConfig:
     blocks: tuple[int, ...] = (2, 2)
     free_units: int = 0
     transition: TransitionKind = TransitionKind.group
-    normalise: bool = True
-    width: int = 256  # of encoder and decoder
+    normalise: bool = False
+    width: int = 128  # of encoder and decoder
     layers: int = 2
     phi_width: int = 64
     phi_layers: int = 2

@@ -35,7 +35,7 @@ class HomomorphismAutoencoder(nn.Module):
         self.transition = build_transition(config)
 
     def encode(self, x: Tensor) -> Tensor:
-        """The codes (B, D) of images x (B, C, H, W) in [-1, 1]; blocks of norm 1, unless the configuration says otherwise.
+        """The codes (B, D) of images x (B, C, H, W) in [-1, 1], with blocks of norm 1 if the configuration says so.
 
         Raises:
             ValueError: if the images are of another shape.

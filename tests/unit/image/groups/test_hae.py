@@ -30,9 +30,7 @@ class Points(nn.Module):
 
 def on_the_sphere(rotations, reversed_order=False):
     """A world of points o in R^3 that rotations move, with the true h, d and rho; and sequences in it, made by SciPy."""
-    config = HaeConfig(
-        size=1, channels=3, action_dim=3, blocks=(3,), normalise=False, likelihood=Likelihood.gaussian, width=4, layers=1
-    )
+    config = HaeConfig(size=1, channels=3, action_dim=3, blocks=(3,), likelihood=Likelihood.gaussian, width=4, layers=1)
     hae = HomomorphismAutoencoder(config).double()
     hae.encoder, hae.decoder, hae.transition = Points(False), Points(True), rotations
     rng = np.random.default_rng(0)
@@ -69,7 +67,9 @@ def test_the_roll_out_is_the_product_of_the_matrices_and_begins_where_it_starts(
 
 
 def small(**changes):
-    return seeded(lambda: HomomorphismAutoencoder(HaeConfig(size=4, width=8, phi_width=8, **changes)), spread=0.1)
+    return seeded(
+        lambda: HomomorphismAutoencoder(HaeConfig(size=4, width=8, phi_width=8, normalise=True, **changes)), spread=0.1
+    )
 
 
 def sequences(n=5, length=2):

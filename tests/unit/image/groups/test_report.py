@@ -48,7 +48,7 @@ def actions():
 
 
 def report(actions, mixing, transition=None):
-    hae = seeded(lambda: HomomorphismAutoencoder(HaeConfig(size=16, width=8, layers=1)))
+    hae = seeded(lambda: HomomorphismAutoencoder(HaeConfig(size=16, normalise=True, width=8, layers=1)))
     hae.encoder = Centroids()
     hae.transition.phi = Angles(torch.tensor(mixing))
     hae.transition = transition or hae.transition

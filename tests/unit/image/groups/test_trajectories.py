@@ -73,7 +73,7 @@ def test_a_model_that_is_right_has_no_error_and_one_that_stays_has_that_of_stayi
     start = torch.randn(5, 1, 1, 1, 1, generator=torch.Generator().manual_seed(0))
     observations = start * torch.exp(-levels)[..., None, None] / 10
     held_out = Trajectories(observations, levels)
-    config = HaeConfig(size=1, action_dim=1, blocks=(1,), transition=TransitionKind.steps, normalise=False, width=4, layers=1)
+    config = HaeConfig(size=1, action_dim=1, blocks=(1,), transition=TransitionKind.steps, width=4, layers=1)
     hae = seeded(lambda: HomomorphismAutoencoder(config))
     hae.encoder = torch.nn.Identity()
     hae.transition.generators.data.fill_(-1.0)
@@ -89,7 +89,7 @@ def test_only_a_group_is_consistent_between_one_jump_and_many_steps():
     found = runs()
     errors = {}
     for kind in (TransitionKind.steps, TransitionKind.free):
-        config = HaeConfig(size=2, action_dim=1, blocks=(2, 2), transition=kind, normalise=False, width=8, phi_width=8)
+        config = HaeConfig(size=2, action_dim=1, blocks=(2, 2), transition=kind, width=8, phi_width=8)
         hae = seeded(lambda config=config: HomomorphismAutoencoder(config), spread=0.2)
         assert isinstance(hae.transition, StepRep) is (kind is TransitionKind.steps)
         errors[kind] = report_steps(hae, found).consistency[8]
