@@ -12,7 +12,7 @@ _SQUARE = 0.7071  # half its side in radii: just below √½, where samples woul
 _ELLIPSE_RATIO = 0.5  # of the short axis to the long one
 _HEART_CENTRE = 0.29348  # height of the centroid of (x² + y² − 1)³ ≤ x² y³
 _HEART_REACH = 1 + _HEART_CENTRE  # the distance of its tip (0, −1) from there, its greatest
-_SUBCELLS = 2  # cells of a mask, which is 2 RADIUS wide, along the side of an image, per pixel: 4.9 along a pixel
+SUBCELLS = 2  # cells of a mask, which is 2 RADIUS wide, along the side of an image, per pixel: 4.9 along a pixel
 
 
 class Sprites(RenderedGrid):
@@ -36,8 +36,8 @@ class Sprites(RenderedGrid):
     def __init__(self, size: int = 64) -> None:
         check_size(size)
         self.size = size
-        cells = _SUBCELLS * size
-        self._masks = _masks(cells)  # (720, cells, cells)
+        cells = SUBCELLS * size
+        self._masks = sprite_masks(cells)  # (720, cells, cells)
         self._cover = _cover(size, cells)  # (32, size, cells)
 
     def render(self, factors: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -50,7 +50,7 @@ class Sprites(RenderedGrid):
         return self._cover[y] @ self._masks[sprite] @ self._cover[x].transpose(0, 2, 1)
 
 
-def _masks(cells: int) -> NDArray[np.float32]:
+def sprite_masks(cells: int) -> NDArray[np.float32]:
     """1 inside the sprite and 0 outside, (3 · 6 · 40, cells, cells), for every shape, scale and orientation."""
     centres = ((np.arange(cells) + 0.5) / cells * 2 - 1) * RADIUS
     right, up = np.meshgrid(centres, -centres)
