@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def some(items: list[str], count: int = 5) -> str:
+def some(items: Sequence[str], count: int = 5) -> str:
     """The first `count` items in one phrase, with how many there are in all."""
     shown = ", ".join(items[:count])
     return shown if len(items) <= count else f"{shown}, … ({len(items)} in all)"
