@@ -35,11 +35,12 @@ def isometry_loss(
 ) -> Tensor:
     """The relaxed distortion of f, in expectation 0 for a scaled isometry and above 0 for anything else.
 
-        global      d E[Tr R^2] / E[Tr R]^2 - 1          R = P J^T J P ,   Tr R ~ a = |J u|^2 ,   Tr R^2 ~ b = |P J^T J u|^2
-        conformal   E[ (d / m) b |u|^2 / a^2 ] - 1
+        global      d E[Tr R^2] / E[Tr R]^2 - 1   ~   (d / m) <b> <s> / <a>^2 - 1         R = P J^T J P ,   s = |u|^2 ,
+        conformal   d E[Tr R^2 / (Tr R)^2] - 1    ~   (d / m) <b s / a^2> - 1             a = |J u|^2 ,   b = |P J^T J u|^2
 
     u is a random vector projected to the tangent space, of dimension m (n, or n - 1 on the sphere), and d = min(m, dim h): of
-    a map into fewer dimensions nothing more than d equal eigenvalues can be asked. In the chart of the stereographic
+    a map into fewer dimensions nothing more than d equal eigenvalues can be asked. E s = m is estimated along with the traces,
+    which makes the estimate of a scaled isometry exactly 0 and, where d = m, none negative. In the chart of the stereographic
     projection R is G^(-1/2) J^T J G^(-1/2); the tangent space gives the same without a chart. The length of x does not
     matter. One forward-mode and one reverse-mode derivative for each probe; differentiable in the parameters of f.
 
@@ -74,8 +75,8 @@ def isometry_loss(
     s, a, b = (torch.stack(values).mean(0) for values in (lengths, denominators, numerators))
     m = manifold.dimension(x)
     d = min(m, h[0].numel())
-    # E[Tr R^2] / E[Tr R]^2, or E[|u|^2 Tr R^2 / (Tr R)^2] / m
-    ratio = b.mean() / a.mean() ** 2 if mode is IsometryMode.global_ else (b * s / a**2).mean() / m
+    # <b> <s> / (m <a>^2), or <b s / a^2> / m
+    ratio = (b.mean() * s.mean() / a.mean() ** 2 if mode is IsometryMode.global_ else (b * s / a**2).mean()) / m
     return d * ratio - 1 if normalise else ratio
 
 
