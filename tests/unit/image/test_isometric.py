@@ -78,11 +78,11 @@ def test_the_term_moves_the_encoder_half_alone_and_lowers_its_own_loss():
     assert all(p.grad is None for p in model.unet.up.parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     before = model.losses(x, None, generator())["isometry"].item()
-    for step in range(40):
+    for step in range(20):
         optimizer.zero_grad()
         model.losses(x, None, generator(step))["isometry"].backward()
         optimizer.step()
-    assert model.losses(x, None, generator())["isometry"].item() < 0.7 * before
+    assert model.losses(x, None, generator())["isometry"].item() < 0.8 * before
 
 
 def test_the_balanced_weight_makes_the_two_gradients_of_the_encoder_half_as_long_as_asked():
@@ -101,9 +101,8 @@ def test_the_balanced_weight_makes_the_two_gradients_of_the_encoder_half_as_long
     for ratio in (0.0, float("nan")):
         with pytest.raises(ValueError, match="ratio must be above 0"):
             balanced_weight(model, x, ratio, generator())
-    late = dataclasses.replace(model.config, isometry=IsometryConfig(t_from=0.999))
-    model.config = late
-    with pytest.raises(ValueError, match="none of 8 times drawn is 0.999 or later"):
+    model.config = dataclasses.replace(model.config, isometry=IsometryConfig(t_from=0.999))
+    with pytest.raises(ValueError, match="none of 8 times drawn"):
         balanced_weight(model, x, 0.1, generator())
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tts.image.geometry.pullback import pullback_directions
-from tts.image.geometry.tangent import Manifold, Map, tangent_project
+from tts.image.geometry.tangent import Manifold, Map, jvp, tangent_project
 
 _CHUNK = 64  # derivatives at once
 
@@ -61,7 +61,7 @@ def jacobian(f: Map, x: Tensor, manifold: Manifold = Manifold.flat) -> Tensor:
         j = rows.flatten(2).transpose(0, 1)
     else:
         basis = torch.eye(n).to(x)[:, None].expand(n, len(x), n).reshape(n, *x.shape)
-        columns = torch.func.vmap(lambda v: torch.func.jvp(f, (x,), (v,))[1], chunk_size=_CHUNK)(basis)  # (n, B, ...)
+        columns = torch.func.vmap(lambda v: jvp(f, x, v)[1], chunk_size=_CHUNK)(basis)  # (n, B, ...)
         j = columns.flatten(2).permute(1, 2, 0)
     if manifold is Manifold.flat:
         return j

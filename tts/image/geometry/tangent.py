@@ -27,7 +27,7 @@ class Manifold(str, Enum):
 
 def jvp(f: Map, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """(f(x), J v) in forward mode, differentiable in x, v and the parameters of f; v has the shape of x."""
-    h, push = torch.func.jvp(f, (x,), (v,))
+    h, push = torch.func.jvp(f, (x.contiguous(),), (v.contiguous(),))  # expanded tensors have no forward derivative
     return h, push
 
 
