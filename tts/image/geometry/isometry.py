@@ -5,7 +5,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from tts.image.geometry.tangent import Manifold, Map, jvp, per_sample
+from tts.image.geometry.tangent import Manifold, Map, jvp, per_sample, transposed
 
 
 class Probe(str, Enum):
@@ -61,14 +61,14 @@ def isometry_loss(
     """
     if probes < 1 or len(x) == 0:
         raise ValueError(f"need at least one probe and one sample, found {probes} and {len(x)}.")
-    h, pull = torch.func.vjp(f, x)
+    h, pull = transposed(f, x)
     lengths, numerators, denominators = [], [], []
     for _ in range(probes):
         # u' = P u
         u = manifold.project(x, draw_probe(x, kind, generator))
         pushed = jvp(f, x, u)[1]
         # w' = P J^T J u'
-        pulled = manifold.project(x, pull(pushed)[0])
+        pulled = manifold.project(x, pull(pushed))
         lengths.append(per_sample(u**2))
         denominators.append(per_sample(pushed**2))
         numerators.append(per_sample(pulled**2))

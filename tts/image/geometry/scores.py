@@ -44,7 +44,7 @@ def h_map(model: DiffusionModelBase, t: float | Tensor, z: Tensor | None = None,
     Raises:
         ValueError: if z is None and this method has no unconditional denoiser.
     """
-    condition = None
+    condition: Tensor | None = None
     if z is None and isinstance(model, InfoDiffusion):
         condition = model.null
     elif isinstance(model, ConditionedModel):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tts.image.geometry.pullback import pullback_directions
-from tts.image.geometry.tangent import Manifold, Map, jvp, tangent_project
+from tts.image.geometry.tangent import Manifold, Map, jvp, tangent_project, transposed
 
 _CHUNK = 64  # derivatives at once
 
@@ -55,9 +55,9 @@ def jacobian(f: Map, x: Tensor, manifold: Manifold = Manifold.flat) -> Tensor:
     """J P at each x, (B, dim h, n), P the projection to the tangent space; from the smaller side of J."""
     n, m = x[0].numel(), f(x)[0].numel()
     if m <= n:
-        h, pull = torch.func.vjp(f, x)
+        h, pull = transposed(f, x)
         basis = torch.eye(m).to(x)[:, None].expand(m, len(x), m).reshape(m, *h.shape)
-        rows = torch.func.vmap(lambda w: pull(w)[0], chunk_size=_CHUNK)(basis)  # (m, B, ...)
+        rows = torch.func.vmap(pull, chunk_size=_CHUNK)(basis)  # (m, B, ...)
         j = rows.flatten(2).transpose(0, 1)
     else:
         basis = torch.eye(n).to(x)[:, None].expand(n, len(x), n).reshape(n, *x.shape)

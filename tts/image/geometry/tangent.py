@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,14 +28,22 @@ class Manifold(str, Enum):
 
 def jvp(f: Map, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """(f(x), J v) in forward mode, differentiable in x, v and the parameters of f; v has the shape of x."""
-    h, push = torch.func.jvp(f, (x.contiguous(),), (v.contiguous(),))  # expanded tensors have no forward derivative
-    return h, push
+    result: Any = torch.func.jvp(f, (x.contiguous(),), (v.contiguous(),))  # expanded tensors have no forward derivative
+    h, pushed = result
+    return h, pushed
 
 
 def vjp(f: Map, x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
     """(f(x), J^T w), differentiable in x, w and the parameters of f; w has the shape of f(x)."""
-    h, pull = torch.func.vjp(f, x)
-    return h, pull(w)[0]
+    h, pull = transposed(f, x)
+    return h, pull(w)
+
+
+def transposed(f: Map, x: Tensor) -> tuple[Tensor, Map]:
+    """f(x), and the map w -> J^T w of its own tape, which may be asked any number of times."""
+    result: Any = torch.func.vjp(f, x)
+    h, pull = result
+    return h, lambda w: pull(w)[0]
 
 
 def per_sample(values: Tensor) -> Tensor:
@@ -59,5 +68,4 @@ def push_all(f: Map, x: Tensor, vs: Tensor) -> Tensor:
 
 def pull_all(f: Map, x: Tensor, ws: Tensor) -> Tensor:
     """J^T w of several covectors of each sample: x (B, ...), ws (B, k, shape of h) -> (B, k, ...)."""
-    _, pull = torch.func.vjp(f, x)
-    return torch.func.vmap(lambda w: pull(w)[0], in_dims=1, out_dims=1)(ws)
+    return torch.func.vmap(transposed(f, x)[1], in_dims=1, out_dims=1)(ws)
