@@ -90,18 +90,3 @@ def forward(model: DiffusionModelBase, z: Tensor | None, x0: Tensor, options: Im
     """The state at t = 1 from which `ddim` on the same grid leads back to x0."""
     times = time_grid(model.schedule, options.steps, options.grid)
     return invert(denoiser_of(model, z, options), x0, model.schedule, times, FIXED_POINT_ITERATIONS)
-
-
-def slerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
-    """Between a and b (B, ...) on the arc: sin((1-w) θ)/sin θ a + sin(w θ)/sin θ b, θ their angle; keeps the norm of noise.
-
-    Source: Shoemake 1985; for the noise of diffusion Song, Meng and Ermon 2021, eq. 67.
-    """
-    flat_a, flat_b = a.flatten(1).double(), b.flatten(1).double()
-    cosine = torch.nn.functional.cosine_similarity(flat_a, flat_b, dim=1).clamp(-1, 1)
-    angle = cosine.acos()[:, None]
-    nearly_parallel = angle.sin() < 1e-4
-    sine = torch.where(nearly_parallel, torch.ones_like(angle), angle.sin())
-    arc = (((1 - weight) * angle).sin() * flat_a + (weight * angle).sin() * flat_b) / sine
-    line = (1 - weight) * flat_a + weight * flat_b
-    return torch.where(nearly_parallel, line, arc).to(a.dtype).view_as(a)

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from tts.device import resolve_device
 from tts.image.config import Kind
 from tts.image.datasets import to_uint8
+from tts.image.geometry.paths import slerp
 from tts.image.infodiffusion import InfoDiffusion
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_coder import Codes, ImageCoder, Images, Noise
-from tts.inference.image_diffusion import slerp
 from tts.inference.image_folder import load_image_folder
 
 PART_TIME: dict[Kind, dict[str, Any]] = {  # when drawn codes condition the denoiser; see ImageSampling

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from tts.errors import ConfigError
+from tts.errors import ConfigError, ModelError
 from tts.image.base import BaseModel
 from tts.image.clip_guided import ClipGuided, ClipGuidedConfig
 from tts.image.config import DiffusionModelConfig, ModelConfig
@@ -24,16 +24,18 @@ T = TypeVar("T", bound=RepresentationModel)
 
 @dataclass(frozen=True)
 class Parts:
-    """Model folders of what was trained before and stays frozen.
+    """Model folders of what was trained before: what stays frozen, and `init`.
 
     base: the unconditional diffusion model that PDAE, DisDiff and CLIP-guided DisDiff stand on; with its own first stage.
     first_stage: whose latents the others diffuse in place of pixels.
     encoder: the image-text encoder of CLIP-guided DisDiff; without one it takes that of open_clip.
+    init: the unconditional model whose weights, sizes and spread of the data a run of another one begins with.
     """
 
     base: Path | None = None
     first_stage: Path | None = None
     encoder: Path | None = None
+    init: Path | None = None
 
     def check(self, config: ModelConfig) -> None:
         """Raises ConfigError if the method needs a part that is not given, or takes none."""
@@ -43,10 +45,11 @@ class Parts:
             raise ConfigError(f"model.kind: {kind} needs --base: the folder of a trained ddpm; none was given.")
         takes = {
             "base": guided,
-            "first stage": issubclass(method, DiffusionModelBase) and not guided,
+            "first stage": issubclass(method, DiffusionModelBase) and not guided and self.init is None,
             "encoder": issubclass(method, ClipGuided),
+            "model to go on from": issubclass(method, BaseModel),
         }
-        for (name, does), found in zip(takes.items(), (self.base, self.first_stage, self.encoder), strict=True):
+        for (name, does), found in zip(takes.items(), (self.base, self.first_stage, self.encoder, self.init), strict=True):
             if found is not None and not does:
                 raise ConfigError(f"model.kind: {kind} takes no {name}, found {found}.")
 
@@ -59,12 +62,18 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
 
     Raises:
         ConfigError: if the method needs a part that is not given, takes none, or it is of another kind.
-        ModelError: if a part is no whole model folder.
+        ModelError: if a part is no whole model folder, or the model to go on from is for images of another size.
     """
     parts.check(config)
     config = dataclasses.replace(config, channels=images.channels, size=images.size)
-    if parts.base is not None and isinstance(config, DiffusionModelConfig):
-        theirs, mine = _load(parts.base, BaseModel).config, config.diffusion
+    carrier = parts.base or parts.init
+    if carrier is not None and isinstance(config, DiffusionModelConfig):
+        theirs, mine = _load(carrier, BaseModel).config, config.diffusion
+        if parts.init is not None and (theirs.channels, theirs.size) != (images.channels, images.size):
+            raise ModelError(
+                f"{parts.init}: made for images of {theirs.channels} channels and {theirs.size} pixels, found "
+                f"{images.channels} and {images.size}. Give train.size={theirs.size}, or other images."
+            )
         # where and how the loss is measured is the method's own
         diffusion = dataclasses.replace(theirs.diffusion, weighting=mine.weighting, times=mine.times, t_min=mine.t_min)
         config = dataclasses.replace(config, unet=theirs.unet, diffusion=diffusion, vq=theirs.vq, kl=theirs.kl)
@@ -87,6 +96,9 @@ def new_model(config: ModelConfig, parts: Parts, x: torch.Tensor, seed: int) -> 
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # noqa: TID251  initial weights know no generator
         model = build_model(config)
+    if parts.init is not None:
+        model.load_state_dict(_load(parts.init, BaseModel).state_dict())
+        return model
     if isinstance(model, GuidedModel) and parts.base is not None:
         model.take_base(_load(parts.base, BaseModel))
     if isinstance(model, ClipGuided):

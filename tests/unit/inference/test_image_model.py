@@ -16,7 +16,7 @@ from tts.image.latent_prior import LatentPrior, LatentPriorConfig
 from tts.image.registry import build_model
 from tts.image.vae_config import BetaVaeConfig
 from tts.inference.image_codes import CodeStatistics
-from tts.inference.image_diffusion import ImageSampling, slerp
+from tts.inference.image_diffusion import ImageSampling
 from tts.inference.image_folder import LoadedImageModel, TrainedOn, load_image_folder, pack_image_model, save_image_folder
 from tts.inference.image_grids import grid
 from tts.inference.image_model import ImageModel
@@ -68,12 +68,6 @@ def test_statistics_of_codes_find_the_axis_of_a_unit_and_its_quantiles():
     moved = found.along(codes[0], 0, [-1.0, 4.0])
     assert torch.allclose((moved[:, 0] - found.mean[0]) @ found.axis[0], torch.tensor([-1.0, 4.0]), atol=1e-4)
     assert torch.equal(moved[:, 1], codes[:2, 1])
-
-
-def test_slerp_keeps_the_norm_of_noise_and_takes_equal_angles():
-    a, b = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    assert torch.allclose(slerp(a, b, 1 / 3), torch.tensor([[0.75**0.5, 0.5]]))
-    assert torch.allclose(slerp(a, a, 0.3), a)
 
 
 def test_decoding_is_a_function_of_codes_and_seed_and_a_batch_equals_its_singles(encdiff, images):

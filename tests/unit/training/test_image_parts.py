@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from tts.errors import ConfigError
+from tts.errors import ConfigError, ModelError
 from tts.image.base import BaseConfig
 from tts.image.clip_guided import ClipGuidedConfig
 from tts.image.config import UNetConfig
 from tts.image.contrastive import ContrastiveConfig
 from tts.image.datasets import open_images
 from tts.image.disdiff import DisDiffConfig, FactorLossConfig
+from tts.image.isometric import IsometryConfig
 from tts.image.stage_config import VqConfig
 from tts.image.stage_model import FirstStageConfig
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_model import ImageModel
-from tts.training.image_config import ImageTrainConfig
+from tts.training.image_config import ImageOptimizer, ImageTrainConfig
 from tts.training.image_parts import Parts
 from tts.training.image_prior import PriorTraining, fit_prior
 from tts.training.image_run import train_image_model
@@ -111,3 +112,25 @@ def test_a_latent_prior_learns_where_codes_lie():
     drawn = prior.sample(400, torch.Generator().manual_seed(1), steps=20)
     assert ((drawn.abs() - 3).abs() < 1).float().mean() > 0.6  # a Gaussian of the same variance has 0.32 there
     assert 0.3 < (drawn > 0).float().mean() < 0.7
+
+
+def test_a_run_goes_on_from_a_model_with_its_weights_and_spread_and_another_size_of_images_is_refused(tmp_path, folders):
+    plain = train_image_model(base_run(model=BaseConfig(unet=UNET), steps=2), tmp_path / "plain")
+    isometric = BaseConfig(isometry=IsometryConfig(weight=1.0, lazy=1, t_from=0.0))
+    still = ImageOptimizer(lr=0.0)
+    tuned = train_image_model(base_run(model=isometric, optimizer=still), tmp_path / "tuned", parts=Parts(init=plain))
+    before, after = (load_image_folder(folder).model for folder in (plain, tuned))
+    assert after.config.unet == UNET and after.config.isometry.weight == 1.0
+    after.progress.copy_(before.progress)
+    assert same(before, after)
+    moved = train_image_model(base_run(model=isometric), tmp_path / "moved", parts=Parts(init=plain))
+    assert not torch.equal(load_image_folder(moved).model.unet.stem.weight, before.unet.stem.weight)
+    with pytest.raises(ModelError, match="made for images of 3 channels and 16 pixels, found 3 and 32"):
+        train_image_model(base_run(model=isometric, size=32), tmp_path / "large", parts=Parts(init=plain))
+    with pytest.raises(ConfigError, match="disdiff takes no model to go on from"):
+        train_image_model(base_run(model=DISDIFF), tmp_path / "other", parts=Parts(base=folders["base"], init=plain))
+
+
+def base_run(**values):
+    settings = {"size": 16, "batch_size": 4, "steps": 1, "checkpoint_every": 2, "figures_every": 100}
+    return ImageTrainConfig(**(settings | {"device": "cpu", "threads": 1} | values))

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", type=Path, metavar="MODEL", help="frozen diffusion model of pdae, disdiff and clip_guided")
     parser.add_argument("--first-stage", type=Path, metavar="MODEL", help="first_stage whose latents are diffused, not pixels")
     parser.add_argument("--encoder", type=Path, metavar="MODEL", help="contrastive model of clip_guided; default: open_clip's")
+    parser.add_argument("--init", type=Path, metavar="MODEL", help="ddpm to go on from, e.g. to make it isometric")
     parser.add_argument("--resume", choices=("auto", "never"), default="auto", help="go on with the run in --exp, or refuse it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument(
@@ -28,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from tts.training.image_run import train_image_model
 
     config = load_image_config(args.config, [f"device={args.device}", *args.overrides])
-    folder = train_image_model(config, args.exp, parts=Parts(args.base, args.first_stage, args.encoder), resume=args.resume)
+    parts = Parts(args.base, args.first_stage, args.encoder, args.init)
+    folder = train_image_model(config, args.exp, parts=parts, resume=args.resume)
     logger.info("trained %d steps: %s", config.steps, folder)
     return 0

@@ -1,0 +1,108 @@
+"""All numbers of the geometry of one diffusion model's h-space, measured on given pairs of noises."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from tts.diffusion import sample, time_grid
+from tts.image.conditioned import ConditionedModel
+from tts.image.geometry.hspace import encoder_half, states_at
+from tts.image.geometry.isometry import isometry_loss
+from tts.image.geometry.paths import Distance, Path, mean_rtl, ppl
+from tts.image.geometry.spectrum import mcn, vor, vor_sorted
+from tts.image.geometry.tangent import Map
+from tts.image.infodiffusion import InfoDiffusion
+from tts.image.model import DiffusionModelBase
+from tts.nets.image_unet import ImageUNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeometryScores:
+    """Each is a mean over the times asked for, but `ppl`, which is of images.
+
+    isometry: the normalised loss on the sphere, one scale; 0 for a scaled isometry.
+    mrtl, mrtl_ideal: straightness of the images of arcs, and that of a linear isometry.
+    mcn, vor, vor_sorted: of h pooled over its places.
+    ppl: perceptual path length, in the distance that was given.
+    """
+
+    isometry: float
+    mrtl: float
+    mrtl_ideal: float
+    mcn: float
+    vor: float
+    vor_sorted: float
+    ppl: float
+
+
+def h_map(model: DiffusionModelBase, t: float | Tensor, z: Tensor | None = None, *, pooled: bool = False) -> Map:
+    """x_t -> h_t of any image model with a U-Net; of one that is told a code, given z (B, N, d) or (1, N, d).
+
+    Raises:
+        ValueError: if z is None and this method has no unconditional denoiser.
+    """
+    condition: Tensor | None = None
+    if z is None and isinstance(model, InfoDiffusion):
+        condition = model.null
+    elif isinstance(model, ConditionedModel):
+        if z is None:
+            raise ValueError(f"the encoder half of {model.config.kind.value} is told a code. Give z.")
+        condition = model.condition(z)
+    return encoder_half(cast(ImageUNet, model.get_submodule("unet")), t, condition, pooled=pooled)
+
+
+@torch.no_grad()
+def geometry_scores(
+    model: DiffusionModelBase,
+    noises: tuple[Tensor, Tensor],
+    distance: Distance,
+    generator: torch.Generator,
+    *,
+    z: Tensor | None = None,
+    times: Sequence[float] = (1.0, 0.8, 0.6),
+    steps: int = 20,
+    parts: int = 20,
+) -> GeometryScores:
+    """The scores of a model on n pairs of noises; the same noises and seed make two models comparable.
+
+    Noises are taken to each time by DDIM; arcs are drawn there. Images for `ppl` are made by as many DDIM steps and not
+    clipped.
+
+    Args:
+        model: in evaluation.
+        noises: two batches of states at t = 1, (n, C, H, W).
+        distance: of images (n, C, H, W), for `ppl`.
+        generator: of probes and places on the arcs, on the CPU.
+        z: codes (n, N, d), where the model has them; both noises of a pair get the same.
+        times: in (0, 1].
+        steps: of DDIM, to each time and to the images.
+        parts: of each arc.
+
+    Raises:
+        ValueError: if a time is outside (0, 1], or the model needs codes and has none.
+    """
+    denoiser, schedule = model.composite(z), model.schedule
+    rows = []
+    for t in times:
+        to_t, whole, pooled = states_at(denoiser, schedule, t, steps=steps), h_map(model, t, z), h_map(model, t, z, pooled=True)
+        a, b = (to_t(noise) for noise in noises)
+        value, ideal = mean_rtl([whole], a, b, parts, path=Path.slerp)
+        loss = isometry_loss(whole, a, generator, probes=4).item()
+        rows.append((loss, value, ideal, mcn(pooled, a).item(), vor(pooled, a).item(), vor_sorted(pooled, a).item()))
+    isometry, mrtl, mrtl_ideal, condition, variation, sorted_variation = torch.tensor(rows).mean(0).tolist()
+
+    def generate(noise: Tensor) -> Tensor:
+        return model.pixels(sample(denoiser, noise, schedule, time_grid(schedule, steps), sampler="ddim"))
+
+    return GeometryScores(
+        isometry=isometry,
+        mrtl=mrtl,
+        mrtl_ideal=mrtl_ideal,
+        mcn=condition,
+        vor=variation,
+        vor_sorted=sorted_variation,
+        ppl=ppl(generate, distance, *noises, generator),
+    )
