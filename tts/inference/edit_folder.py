@@ -89,8 +89,8 @@ def load_edit(folder: Path, model: DiffusionModelBase) -> tuple[Attribute, EditC
     mine = model_fingerprint(model)
     if config.model != mine:
         raise ModelError(
-            f"{folder}: the edit {config.name!r} was trained on model {config.model}, this one is {mine}. Give the model it was "
-            "trained on, or train it again on this one."
+            f"{folder}: the edit {config.name!r} was trained on model {config.model}, this one is {mine}. Give the model it "
+            "was trained on, or train it again on this one."
         )
     delta = build_of_weights(config.build, folder / WEIGHTS).requires_grad_(False)
     return Attribute(delta=delta, steps=config.steps, t_edit=config.t_edit), config
