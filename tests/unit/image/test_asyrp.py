@@ -43,7 +43,9 @@ def model_of(kind="ddpm"):
 
 
 def block(zero_init=False, seed=1):
-    return seeded(lambda: DeltaBlock(DeltaBlockConfig(channels=16, time_dim=64, zero_init=zero_init)), seed).requires_grad_(False)
+    return seeded(lambda: DeltaBlock(DeltaBlockConfig(channels=16, time_dim=64, zero_init=zero_init)), seed).requires_grad_(
+        False
+    )
 
 
 def attribute(delta=None, **options):
@@ -175,7 +177,9 @@ def test_the_block_is_its_formula_and_the_papers_size_has_the_released_number_of
     silu = lambda x: x * torch.sigmoid(x)  # noqa: E731
     hidden = mix(small.conv1, h) + (silu(time) @ small.time.weight.T + small.time.bias)[:, :, None, None]
     grouped = hidden.reshape(2, 4, -1)
-    hidden = ((grouped - grouped.mean(2, keepdim=True)) / (grouped.var(2, keepdim=True, unbiased=False) + 1e-5).sqrt()).view_as(h)
+    hidden = ((grouped - grouped.mean(2, keepdim=True)) / (grouped.var(2, keepdim=True, unbiased=False) + 1e-5).sqrt()).view_as(
+        h
+    )
     torch.testing.assert_close(small(Encoded(h, (), time), torch.ones(2)), mix(small.conv2, silu(hidden)), rtol=1e-4, atol=1e-5)
 
 

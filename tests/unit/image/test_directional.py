@@ -26,8 +26,8 @@ def coloured(*colours):
 
 
 def test_it_is_one_less_the_cosine_of_each_images_own_move():
-    source = coloured([0.1, 0.0, 0.0], [0.2, 0.2, 0.0], [0.0, 0.0, 0.0], [0.3, 0.0, 0.0])
-    edited = source + coloured([0.5, 0.0, 0.0], [-0.1, 0.0, 0.0], [0.3, 0.3, 0.0], [0.0, 0.0, 0.0])
+    source = coloured([0.25, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 0.0], [0.5, 0.0, 0.0])  # exact in binary
+    edited = source + coloured([0.5, 0.0, 0.0], [-0.25, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 0.0])
     found = directional_loss(mean_colours, edited, source, torch.tensor([7.0, 0.0, 0.0]))
     torch.testing.assert_close(found, torch.tensor([0.0, 2.0, 1 - 0.5**0.5, 1.0]))
     own = torch.tensor([[1.0, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 1, 0]])
