@@ -129,7 +129,7 @@ def _train_batch(
     """The loss at every step of the edit, of one batch."""
     space = h_space(model, latents.z)
     steps = EditSteps(space.schedule, times)
-    attribute = Attribute(delta=delta, steps=config.steps, t_edit=config.t_edit)  # type: ignore[arg-type]
+    attribute = Attribute(delta=delta, steps=config.steps, t_edit=config.t_edit)
     edit = HEdit(space, [attribute], steps)
     edited = plain = latents.u
     losses = []

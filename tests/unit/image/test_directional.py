@@ -84,5 +84,5 @@ def test_directions_that_are_none_are_refused():
         group_direction(mean_colours, grey, grey * torch.nan)
     with pytest.raises(DataError, match="sentences"):
         text_direction(lambda texts: torch.zeros(len(texts), 2), [], ["a smile"])
-    with pytest.raises(ConfigError, match="edit_loss.directional"):
+    with pytest.raises(ConfigError, match=r"edit_loss\.directional"):
         EditLossConfig(directional=-1.0)
