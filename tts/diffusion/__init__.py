@@ -1,6 +1,7 @@
 """The diffusion core that speech and images share: one state, one set of samplers, one loss. Tensors only."""
 
 from tts.diffusion.composite import Composite, Term, classifier_free, classifier_guidance
+from tts.diffusion.edit_friendly import NoisePath, invert_noises
 from tts.diffusion.losses import WEIGHTINGS, TimeSampler, denoising_loss
 from tts.diffusion.parametrization import Parametrization
 from tts.diffusion.samplers import SAMPLERS, invert, sample
@@ -9,6 +10,7 @@ from tts.diffusion.shifted import shifted
 from tts.diffusion.state import (
     add_noise,
     asymmetric_edit,
+    asymmetric_gain,
     eps_from_score,
     eps_from_v,
     eps_from_x0,
@@ -24,12 +26,14 @@ __all__ = [
     "SAMPLERS",
     "WEIGHTINGS",
     "Composite",
+    "NoisePath",
     "Parametrization",
     "Schedule",
     "Term",
     "TimeSampler",
     "add_noise",
     "asymmetric_edit",
+    "asymmetric_gain",
     "classifier_free",
     "classifier_guidance",
     "cosine",
@@ -41,6 +45,7 @@ __all__ = [
     "from_betas",
     "initial_state",
     "invert",
+    "invert_noises",
     "sample",
     "score_from_eps",
     "shifted",

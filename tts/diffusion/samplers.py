@@ -40,6 +40,7 @@ class Run:
     temperature: float
     mask: Tensor | None
     hook: Hook | None
+    eta: float
 
     @property
     def steps(self) -> list[tuple[int, Point, Point]]:
@@ -65,9 +66,7 @@ def ancestral(run: Run, u: Tensor) -> Tensor:
     """
     for i, t, s in run.steps:
         x0 = run.x0(i, u, t)
-        # a_ts = a_t / a_s,  sigma_ts^2 = sigma_t^2 - a_ts^2 sigma_s^2 = 1 - a_ts^2
-        ratio = t.alpha / s.alpha
-        step_variance = max(t.sigma**2 - (ratio * s.sigma) ** 2, 0.0)
+        ratio, step_variance = _step(t, s)
         # U_s = (a_ts sigma_s^2 / sigma_t^2) U + (a_s sigma_ts^2 / sigma_t^2) x0 + (sigma_s sigma_ts / sigma_t) xi
         u = ratio * (s.sigma / t.sigma) ** 2 * u + s.alpha * (step_variance / t.sigma**2) * x0
         if s.sigma > 0:
@@ -78,13 +77,36 @@ def ancestral(run: Run, u: Tensor) -> Tensor:
 def ddim(run: Run, u: Tensor) -> Tensor:
     """Keeps the noise and moves it to the next level: the exact PF-ODE for a constant eps_hat, first order.
 
-    Source: Song, Meng and Ermon 2021, eq. 12 with eta = 0.
+    With eta above 0 a part of the noise is fresh; with eta = 1 the step is that of `ancestral`.
+
+    Source: Song, Meng and Ermon 2021, eq. 12 and 16.
     """
     for i, t, s in run.steps:
         x0 = run.x0(i, u, t)
-        # U_s = a_s x0 + (sigma_s / sigma_t) (U - a_t x0)
-        u = s.alpha * x0 + s.sigma / t.sigma * (u - t.alpha * x0)
+        kept, fresh = ddim_noise(t, s, run.eta)
+        # U_s = a_s x0 + (kept / sigma_t) (U - a_t x0) + fresh xi
+        u = s.alpha * x0 + kept / t.sigma * (u - t.alpha * x0)
+        if fresh > 0:
+            u = u + fresh * run.draw(u)
     return u
+
+
+def ddim_noise(t: Point, s: Point, eta: float) -> tuple[float, float]:
+    """The noise at the end s of a step of `ddim`: how much of it is that of its start t, and how much is fresh.
+
+    fresh = eta (sigma_s / sigma_t) sigma_ts ,   kept = sqrt(sigma_s^2 - fresh^2)
+    """
+    _, step_variance = _step(t, s)
+    # kept = sigma_s sqrt(1 - eta^2 sigma_ts^2 / sigma_t^2)
+    kept = s.sigma * max(1 - eta**2 * step_variance / t.sigma**2, 0.0) ** 0.5
+    return kept, eta * s.sigma / t.sigma * step_variance**0.5
+
+
+def _step(t: Point, s: Point) -> tuple[float, float]:
+    """a_ts = a_t / a_s and sigma_ts^2 of q(U_t | U_s)."""
+    ratio = t.alpha / s.alpha
+    # sigma_ts^2 = sigma_t^2 - a_ts^2 sigma_s^2 = 1 - a_ts^2
+    return ratio, max(t.sigma**2 - (ratio * s.sigma) ** 2, 0.0)
 
 
 def dpmpp_2m(run: Run, u: Tensor) -> Tensor:
@@ -159,6 +181,7 @@ def sample(  # noqa: PLR0913
     temperature: float = 1.0,
     mask: Tensor | None = None,
     hook: Hook | None = None,
+    eta: float = 0.0,
 ) -> Tensor:
     """The state at times[-1], which is x0 when that is 0, reached from the state u at times[0].
 
@@ -168,20 +191,25 @@ def sample(  # noqa: PLR0913
         schedule: gives alpha, sigma, beta.
         times: (n_steps + 1,) strictly falling in [0, 1], from `time_grid`.
         sampler: "ancestral", "ddim", "dpmpp_2m", "heun" or "euler_maruyama".
-        noise: U -> standard normal of its shape, from a generator of yours; the stochastic samplers need it.
+        noise: U -> standard normal of its shape, from a generator of yours; the stochastic samplers need it. `ancestral` and
+            `ddim` call it with the mean of the step, once for every step that does not end at t = 0.
         temperature: scale of the injected noise, 0 or more (the initial noise is scaled in `initial_state`).
         mask: 1 where the sample is real, broadcastable to u; the rest stays exactly 0.
         hook: (i, t, x0_hat) -> None, or an x0_hat to go on with; eps_hat is then the one that fits it and the state.
+        eta: share of `ancestral`'s noise that `ddim` injects, 0 to 1.
 
     Raises:
-        ValueError: for an unknown sampler, times that do not fall, a negative temperature or a missing noise.
+        ValueError: for an unknown sampler, times that do not fall, a negative temperature, a missing noise, an eta outside
+            its range or with another sampler than `ddim`.
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"unknown sampler {sampler!r}. Known samplers: {', '.join(SAMPLERS)}.")
-    if sampler in STOCHASTIC and noise is None:
-        raise ValueError(f"sampler {sampler!r} is stochastic: pass noise, a function of the state.")
+    if not 0 <= eta <= 1 or (eta > 0 and sampler != "ddim"):
+        raise ValueError(f"eta must be from 0 to 1, and 0 for samplers other than 'ddim', found {eta} with {sampler!r}.")
+    if (sampler in STOCHASTIC or eta > 0) and noise is None:
+        raise ValueError(f"sampler {sampler!r} with eta {eta:g} is stochastic: pass noise, a function of the state.")
     check_temperature(temperature)
-    run = Run(_points(schedule, times), denoiser, noise or torch.zeros_like, temperature, mask, hook)
+    run = Run(grid_points(schedule, times), denoiser, noise or torch.zeros_like, temperature, mask, hook, eta)
     return SAMPLERS[sampler](run, masked(u, mask))
 
 
@@ -208,7 +236,7 @@ def invert(
     if isinstance(fixed_point_iterations, bool) or not isinstance(fixed_point_iterations, int) or fixed_point_iterations < 0:
         raise ValueError(f"fixed_point_iterations must be a whole number, 0 or more, found {fixed_point_iterations!r}.")
     u = masked(x0, mask)
-    for s, t in pairwise(reversed(_points(schedule, times))):
+    for s, t in pairwise(reversed(grid_points(schedule, times))):
         ratio = t.alpha / s.alpha
         carried, span = ratio * u, t.sigma - ratio * s.sigma
         u = carried + span * masked(denoiser(u, times_like(u, s.t if s.sigma > 0 else t.t)), mask)
@@ -222,7 +250,12 @@ def times_like(u: Tensor, t: float) -> Tensor:
     return torch.full((len(u),), t, dtype=torch.promote_types(u.dtype, torch.float32), device=u.device)
 
 
-def _points(schedule: Schedule, times: Tensor) -> list[Point]:
+def grid_points(schedule: Schedule, times: Tensor) -> list[Point]:
+    """The schedule at every time of a grid.
+
+    Raises:
+        ValueError: if times are not at least two strictly falling values in [0, 1].
+    """
     t = times.detach().cpu().double()
     if t.ndim != 1 or len(t) < 2 or not bool((t.diff() < 0).all()) or not 0 <= t[-1] < t[0] <= 1:
         raise ValueError(f"times must be at least two strictly falling values in [0, 1], found {t.tolist()[:8]}.")

@@ -98,18 +98,30 @@ def check_temperature(temperature: float) -> None:
         raise ValueError(f"temperature must be a finite number, 0 or more, found {temperature}.")
 
 
-def asymmetric_edit(x0: Tensor, edited: Tensor, at: tuple[float, float], to: tuple[float, float]) -> Tensor:
-    """The x0 whose plain DDIM step equals Asyrp's asymmetric one: `edited` as the prediction, the direction left unedited.
+def asymmetric_gain(at: tuple[float, float], to: tuple[float, float]) -> float:
+    """How much stronger an edit is in one DDIM step when the direction is left unedited: a number above 1.
 
-        alpha_s edited + sigma_s eps = alpha_s x + sigma_s (U - alpha_t x) / sigma_t   solved for x
+        x0' = x0 + gain (edited - x0)   or   eps' = eps + gain (eps_edited - eps)   make the plain step the asymmetric one
+
+        a_s x0' + sigma_s (U - a_t x0') / sigma_t = a_s edited + sigma_s eps ,   gain = a_s / (a_s - a_t sigma_s / sigma_t)
 
     Args:
-        x0: unedited prediction.
-        edited: edited prediction.
         at: (alpha, sigma) at the step's start t.
-        to: (alpha, sigma) at its end s.
+        to: (alpha, sigma) at its end s; where fresh noise is injected, sigma is what `ddim_noise` says is kept.
 
     Source: Kwon et al. 2023, asymmetric reverse process.
     """
     (alpha_t, sigma_t), (alpha_s, sigma_s) = at, to
-    return x0 + alpha_s / (alpha_s - alpha_t * sigma_s / sigma_t) * (edited - x0)
+    return alpha_s / (alpha_s - alpha_t * sigma_s / sigma_t)
+
+
+def asymmetric_edit(x0: Tensor, edited: Tensor, at: tuple[float, float], to: tuple[float, float]) -> Tensor:
+    """The x0 whose plain DDIM step equals Asyrp's asymmetric one: `edited` as the prediction, the direction left unedited.
+
+    Args:
+        x0: unedited prediction.
+        edited: edited prediction.
+        at: see `asymmetric_gain`.
+        to: see `asymmetric_gain`.
+    """
+    return x0 + asymmetric_gain(at, to) * (edited - x0)

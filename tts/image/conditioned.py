@@ -40,9 +40,17 @@ class ConditionedModel(DiffusionModelBase):
         Raises:
             ValueError: if z is None; there is no unconditional denoiser here.
         """
+        return self.composite_of(self.told(z))
+
+    def told(self, z: Tensor | None) -> Tensor:
+        """`condition` of the codes z (B, N, d), or of none of them.
+
+        Raises:
+            ValueError: if z is None; there is no unconditional denoiser here.
+        """
         if z is None:
             raise ValueError(f"{self.config.kind.value} has no unconditional denoiser. Give codes.")
-        return self.composite_of(self.condition(z))
+        return self.condition(z)
 
     def composite_of(self, condition: Tensor) -> Composite:
         """The denoiser given what the U-Net is told."""

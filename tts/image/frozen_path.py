@@ -1,12 +1,12 @@
 """One pass of a frozen network at each (u, t), however many ask for it: the base and every gradient head over it."""
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from tts.nets.image_unet import Encoded, ImageUNet
+from tts.nets.image_unet import Encoded
 
 T = TypeVar("T")
 
@@ -50,14 +50,36 @@ class Once(Generic[T]):
         return self._last[0], self._last[1]
 
 
+class HalvedNetwork(Protocol):
+    """What can be cut at its middle, as `ImageUNet` can: decode(encode(x, t, c), c) is its output."""
+
+    def encode(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Encoded:
+        """See `ImageUNet.encode`."""
+
+    def decode(self, encoded: Encoded, condition: Tensor | None = None, *, h: Tensor | None = None) -> Tensor:
+        """See `ImageUNet.decode`."""
+
+
 class FrozenPath:
-    """A frozen U-Net during one run of a sampler or one loss: its encoder half and its output, once for each (u, t).
+    """A frozen network during one run of a sampler or one loss: its encoder half and its output, once for each (u, t).
+
+    Args:
+        network: an `ImageUNet`, or what has its halves.
+        condition: what the network is told, one row for every state or one for all; without history.
 
     Attributes:
-        encoded: (u, t) -> Encoded, which the gradient heads read.
-        output: (u, t) -> (B, C, H, W), what the U-Net itself makes of it: the network of the base's only term.
+        encoded: (u, t) -> Encoded, which gradient heads and edits of h read.
+        output: (u, t) -> (B, C, H, W), what the network itself makes of it: the network of the base's only term.
     """
 
-    def __init__(self, unet: ImageUNet) -> None:
-        self.encoded: Once[Encoded] = Once(unet.encode, trained=False)
-        self.output: Once[Tensor] = Once(lambda u, t: unet.decode(self.encoded(u, t)), trained=False)
+    def __init__(self, network: HalvedNetwork, condition: Tensor | None = None) -> None:
+        self.network, self.condition = network, condition
+        self.encoded: Once[Encoded] = Once(lambda u, t: network.encode(u, t, self._rows(u)), trained=False)
+        self.output: Once[Tensor] = Once(self.decode, trained=False)
+
+    def decode(self, u: Tensor, t: Tensor, h: Tensor | None = None) -> Tensor:
+        """What the network makes of (u, t) with `h`, where it is given, in the place of its own: (B, C, H, W)."""
+        return self.network.decode(self.encoded(u, t), self._rows(u), h=h)
+
+    def _rows(self, u: Tensor) -> Tensor | None:
+        return None if self.condition is None else self.condition.expand(len(u), *self.condition.shape[1:])

@@ -150,9 +150,9 @@ class InfoDiffusion(ConditionedModel):
             losses["divergence"] = config.divergence_weight * divergence(config.divergence, z, draws, generator)
         return losses
 
-    def composite(self, z: Tensor | None) -> Composite:
-        """The denoiser given codes z (B, N, d), or none of them."""
-        return self.composite_of(self.null if z is None else self.condition(z))
+    def told(self, z: Tensor | None) -> Tensor:
+        """`condition` of the codes z (B, N, d), or what stands for none of them."""
+        return self.null if z is None else self.condition(z)
 
     def two_phase(self, z: Tensor, split: float = 0.5) -> Composite:
         """The denoiser that knows the code for t <= split only: the unconditional one before.
