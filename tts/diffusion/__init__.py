@@ -1,6 +1,6 @@
 """The diffusion core that speech and images share: one state, one set of samplers, one loss. Tensors only."""
 
-from tts.diffusion.composite import Composite, Term, classifier_free, classifier_guidance
+from tts.diffusion.composite import Composite, Term, classifier_free, classifier_guidance, log_prob_gradients
 from tts.diffusion.likelihood import log_likelihood
 from tts.diffusion.losses import WEIGHTINGS, TimeSampler, denoising_loss
 from tts.diffusion.parametrization import Parametrization
@@ -45,6 +45,7 @@ __all__ = [
     "initial_state",
     "invert",
     "log_likelihood",
+    "log_prob_gradients",
     "sample",
     "score_from_eps",
     "shifted",
