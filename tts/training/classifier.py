@@ -1,12 +1,12 @@
 """Training of a classifier of noisy images, and how well it tells each attribute at each time."""
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -16,8 +16,6 @@ from tts.errors import ConfigError, DataError, ModelError
 from tts.image.datasets import ImageSet, to_model
 from tts.image.guidance.classifier import ClassifierConfig, HeadConfig, HeadKind, NoisyClassifier
 from tts.image.model import DiffusionModelBase
-
-logger = logging.getLogger(__name__)
 
 MIN_RESIDUAL = 1e-6  # variance below which a value is as good as known
 
@@ -85,15 +83,29 @@ def train_classifier(
     if len(train) == 0:
         raise DataError(f"{images.name}: {len(images)} images, of which {settings.n_held_out} are held out. Hold out fewer.")
     with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)  # noqa: TID251  initial weights know no generator
+        torch.manual_seed(settings.seed)  # noqa: TID251  initial weights and dropout know no generator
         model = NoisyClassifier(config).to(device)
-    times = TimeSampler(model.schedule, "uniform", config.diffusion.t_min)
+        _fit(model, settings, lambda rows: _read(images, train[rows], columns, device), len(train), generator)
+    model.eval().requires_grad_(False)
+    skill, misses = _measure(model, _batches(images, held_out, columns, settings.batch_size, device), generator)
+    model.residual.copy_(misses.clamp(min=MIN_RESIDUAL))
+    return model, skill
+
+
+def _fit(
+    model: NoisyClassifier,
+    settings: ClassifierTraining,
+    read: Callable[[NDArray[np.int64]], tuple[Tensor, Tensor]],
+    count: int,
+    generator: torch.Generator,
+) -> None:
+    """The steps: images and labels come from `read`, by their numbers below `count`."""
+    times = TimeSampler(model.schedule, "uniform", model.config.diffusion.t_min)
     optimizer = torch.optim.AdamW(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
     for step in tqdm(range(settings.steps), desc="classifier", leave=False):
         optimizer.param_groups[0]["lr"] = settings.lr * (1 - step / settings.steps)
-        rows = train[torch.randint(len(train), (settings.batch_size,), generator=generator).numpy()]
-        x0, labels = _read(images, rows, columns, device)
-        t = times.draw(len(x0), generator)[0].to(device)
+        x0, labels = read(torch.randint(count, (settings.batch_size,), generator=generator).numpy())
+        t = times.draw(len(x0), generator)[0].to(x0.device)
         loss = head_losses(model, noisy_state(model, x0, t, generator), t, labels).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -101,10 +113,6 @@ def train_classifier(
         if not torch.isfinite(norm):
             raise ModelError(f"the classifier diverged at step {step}: its gradient is not finite. Lower lr.")
         optimizer.step()
-    model.eval().requires_grad_(False)
-    skill, misses = _measure(model, _batches(images, held_out, columns, settings.batch_size, device), generator)
-    model.residual.copy_(misses.clamp(min=MIN_RESIDUAL))
-    return model, skill
 
 
 def noisy_state(model: NoisyClassifier, x0: Tensor, t: Tensor, generator: torch.Generator) -> Tensor:
@@ -133,7 +141,7 @@ def head_losses(model: NoisyClassifier, x: Tensor, t: Tensor, labels: Tensor) ->
 
 
 @torch.no_grad()
-def skill_by_time(model: NoisyClassifier, images: ImageSet, index: np.ndarray, generator: torch.Generator) -> Tensor:
+def skill_by_time(model: NoisyClassifier, images: ImageSet, index: NDArray[np.int64], generator: torch.Generator) -> Tensor:
     """How well each head tells its attribute in each tenth (1 / n_bins) of time, (n_bins, heads).
 
     Accuracy of categories, 1 - residual / variance of values. It must fall to chance, 1 / size and 0, as t goes to 1; if it
@@ -181,7 +189,7 @@ def _columns(config: ClassifierConfig, images: ImageSet) -> list[int]:
     return [images.label_names.index(head.name) for head in config.heads]
 
 
-def _read(images: ImageSet, rows: np.ndarray, columns: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
+def _read(images: ImageSet, rows: NDArray[np.int64], columns: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
     labels = images.labels(rows)
     if labels is None:
         raise DataError(f"{images.name}: has no labels. Take a set that has.")
@@ -189,7 +197,7 @@ def _read(images: ImageSet, rows: np.ndarray, columns: list[int], device: torch.
 
 
 def _batches(
-    images: ImageSet, index: np.ndarray, columns: list[int], size: int, device: torch.device
+    images: ImageSet, index: NDArray[np.int64], columns: list[int], size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     for start in range(0, len(index), size):
         yield _read(images, index[start : start + size], columns, device)

@@ -81,7 +81,7 @@ def test_the_folder_gives_the_classifier_back_and_another_folder_is_refused(trai
     assert again.config == model.config
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))
     (tmp_path / "model" / "config.json").write_text('{"format": "image", "version": 1}')
-    with pytest.raises(ModelError, match="expected .'noisy classifier', 1."):
+    with pytest.raises(ModelError, match=r"expected .'noisy classifier', 1."):
         load_classifier(tmp_path / "model")
 
 
@@ -100,7 +100,7 @@ def test_the_configuration_is_that_of_the_model_and_the_factors():
 
 def test_images_without_the_attributes_or_too_few_are_refused():
     other = ClassifierConfig(channels=1, size=8, unet=TINY, heads=(HeadConfig(name="hue", size=2),))
-    with pytest.raises(DataError, match="has no label hue. Known labels: side, level, copy"):
+    with pytest.raises(DataError, match=r"has no label hue\. Known labels: side, level, copy"):
         train_classifier(ClassifierTraining(steps=1), other, Bars(), CPU)
     with pytest.raises(DataError, match="300 images, of which 300 are held out"):
         train_classifier(ClassifierTraining(steps=1, n_held_out=300), CONFIG, Bars(), CPU)

@@ -1,6 +1,7 @@
 """The subspace of pooled images, diffused by an ordinary image model of the smaller size."""
 
 import dataclasses
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,11 +12,14 @@ from tts.config import to_dict
 from tts.diffusion import Schedule, expand_like
 from tts.diffusion.samplers import Denoiser
 from tts.errors import ModelError
-from tts.image.base import BaseConfig, BaseModel
+from tts.image.base import BaseModel
+from tts.image.config import DiffusionModelConfig
 from tts.image.datasets import ImageSet
 from tts.image.factors import FactorSpace
 
 _SHIFT_TOLERANCE = 1e-9
+
+C = TypeVar("C", bound=DiffusionModelConfig)
 
 
 class PooledSet:
@@ -47,8 +51,8 @@ class PooledSet:
         return self._images.labels(index)
 
 
-def pooled_config(full: BaseConfig, levels: int) -> BaseConfig:
-    """The configuration of the ordinary model that diffuses the pooled images: their size, and the shift of that subspace.
+def pooled_config(full: C, levels: int) -> C:
+    """The configuration of the ordinary model, of the same kind, that diffuses the pooled images: their size, and its shift.
 
     Pooled images are those of the subspace divided by 2^levels, which is the same process with sigma / alpha divided so too.
 
@@ -106,7 +110,7 @@ def cost_share(times: Tensor, switches: list[float], ratios: list[float]) -> flo
     return torch.tensor([1.0, *ratios], dtype=torch.float64)[level].mean().item()
 
 
-def _described(config: BaseConfig) -> dict[str, object]:
+def _described(config: DiffusionModelConfig) -> dict[str, object]:
     return {**to_dict(config.diffusion), **{n: to_dict(getattr(config, n)) for n in ("channels", "size", "vq", "kl")}}
 
 
