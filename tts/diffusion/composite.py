@@ -125,9 +125,18 @@ def classifier_guidance(log_prob: Network, schedule: Schedule, scale: float = 1.
     """
 
     def network(x: Tensor, t: Tensor) -> Tensor:
-        with torch.inference_mode(False), torch.enable_grad():
-            leaf = x.detach().clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(log_prob(leaf, t.clone()).sum(), leaf)
+        (gradient,) = log_prob_gradients(lambda x, t: log_prob(x, t)[None], x, t)
         return -expand_like(schedule.sigma(t), x).to(x.dtype) * gradient
 
     return Term(network, weight=scale)
+
+
+def log_prob_gradients(log_probs: Network, x: Tensor, t: Tensor) -> Tensor:
+    """grad_x of each of K log-probabilities: log_probs(x (B, ...), t (B,)) -> (K, B) gives (K, B, ...), in one forward pass.
+
+    It works under `torch.inference_mode` too, and leaves no history.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = x.detach().clone().requires_grad_()
+        rows = log_probs(leaf, t.clone())
+        return torch.stack([torch.autograd.grad(row.sum(), leaf, retain_graph=True)[0] for row in rows])

@@ -16,6 +16,7 @@ class Kind(str, Enum):
 
     first_stage = "first_stage"
     ddpm = "ddpm"
+    labelled = "labelled"
     diffae = "diffae"
     encdiff = "encdiff"
     infodiffusion = "infodiffusion"
@@ -120,7 +121,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_ranges(self, "model", "channels", 1, 64)
         check_ranges(self, "model", "size", 4, MAX_SIZE)
-        check_ranges(self, "model", "n_units", 0 if self.kind in (Kind.ddpm, Kind.first_stage) else 1, MAX_WIDTH)
+        check_ranges(self, "model", "n_units", 0 if self.kind in (Kind.ddpm, Kind.labelled, Kind.first_stage) else 1, MAX_WIDTH)
         check_ranges(self, "model", "unit_dim", 1, MAX_WIDTH)
 
     @property

@@ -10,14 +10,12 @@ from tts.diffusion import (
     Parametrization,
     Schedule,
     TimeSampler,
-    cosine,
     denoising_loss,
-    shifted,
-    vp_linear,
 )
 from tts.diffusion.parametrization import ParametrizationKind
-from tts.image.config import DiffusionModelConfig, ModelConfig, ScheduleKind, TimesKind
+from tts.image.config import DiffusionModelConfig, ModelConfig, TimesKind
 from tts.image.first_stage import build_stage
+from tts.image.schedules import build_schedule
 
 
 class RepresentationModel(nn.Module, ABC):
@@ -101,9 +99,7 @@ class DiffusionModelBase(RepresentationModel):
     @property
     def schedule(self) -> Schedule:
         """The variance-preserving schedule, shifted in log-SNR."""
-        c = self.config.diffusion
-        plain = cosine() if c.schedule is ScheduleKind.cosine else vp_linear(c.beta_min, c.beta_max)
-        return plain if c.shift == 1 else shifted(plain, c.shift)
+        return build_schedule(self.config.diffusion)
 
     @property
     def parametrization(self) -> Parametrization:

@@ -17,6 +17,7 @@ from tts.image.factor_vae import FactorVae
 from tts.image.guided_vae import GuidedVae
 from tts.image.info_vae import InfoVae
 from tts.image.infodiffusion import InfoDiffusion, InfoDiffusionConfig
+from tts.image.labelled import LabelledConfig, LabelledModel
 from tts.image.model import RepresentationModel
 from tts.image.pdae import Pdae, PdaeConfig
 from tts.image.stage_model import FirstStageConfig, FirstStageModel
@@ -45,6 +46,7 @@ class Method:
 MODELS: dict[Kind, Method] = {
     Kind.first_stage: Method(FirstStageConfig, FirstStageModel),
     Kind.ddpm: Method(BaseConfig, BaseModel),
+    Kind.labelled: Method(LabelledConfig, LabelledModel),
     Kind.pdae: Method(PdaeConfig, Pdae),
     Kind.disdiff: Method(DisDiffConfig, DisDiff),
     Kind.clip_guided: Method(ClipGuidedConfig, ClipGuided),

@@ -44,6 +44,7 @@ class ImageSettings:
 
     data: str = "shapes"  # sprites, shapes, or the path of a data set
     size: int = 32  # height and width in pixels
+    pool: int = 0  # halvings of the side by averaging: the images of a subspace of those of `size`
     flips: bool = False  # half of the images mirrored, where left and right mean the same
     optimizer: ImageOptimizer = field(default_factory=ImageOptimizer)
     adversary: ImageOptimizer = field(default_factory=lambda: ImageOptimizer(lr=1e-4, beta1=0.5, beta2=0.9, warmup=0))
@@ -65,6 +66,7 @@ class ImageSettings:
         counts = "steps batch_size checkpoint_every figures_every log_every threads max_bad_steps"
         check_ranges(self, "train", counts, 1, 1e9)
         check_ranges(self, "train", "size", 8, 1024)
+        check_ranges(self, "train", "pool", 0, 6)
         check_ranges(self, "train", "workers seed z_usage_after", 0, 1e18)
         check_ranges(self, "train", "ema_decay", 0, 1)
 

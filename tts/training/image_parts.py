@@ -14,6 +14,7 @@ from tts.image.config import DiffusionModelConfig, ModelConfig
 from tts.image.contrastive import ContrastiveConfig, ContrastiveModel
 from tts.image.datasets import ImageSet
 from tts.image.guided import GuidedModel
+from tts.image.labelled import LabelledConfig
 from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.image.registry import MODELS, build_model
 from tts.image.stage_model import FirstStageModel
@@ -82,7 +83,7 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
         config = dataclasses.replace(config, vq=stage.vq, kl=stage.kl)
     if parts.encoder is not None and isinstance(config, ClipGuidedConfig):
         config = dataclasses.replace(config, contrastive=_load(parts.encoder, ContrastiveModel).config)
-    if isinstance(config, ContrastiveConfig) and images.factors is not None:
+    if isinstance(config, ContrastiveConfig | LabelledConfig) and images.factors is not None:
         config = dataclasses.replace(config, factor_names=images.factors.names, factor_sizes=images.factors.sizes)
     return config
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
+from tts.errors import ConfigError
 from tts.image.datasets import ImageSet, open_images, to_model
 from tts.image.stage_model import FirstStageModel
+from tts.image.subspace.pooled import PooledSet
 from tts.inference.image_card import image_card
 from tts.inference.image_folder import save_image_folder
 from tts.inference.whole_folder import PACKED
@@ -46,7 +48,7 @@ def train_image_model(config: ImageTrainConfig, exp: Path, *, parts: Parts = NON
         DataError: if the data cannot be read.
     """
     torch.set_num_threads(config.threads)
-    images = open_images(config.data, size=config.size)
+    images = opened(config)
     config = dataclasses.replace(config, model=complete_model(config.model, images, parts))
     checkpoint = checkpoint_to_resume(config, exp, MODEL_KEYS, resume)
     stream = ImageStream(images, config.batch_size, seed=config.seed, flips=config.flips)
@@ -60,6 +62,19 @@ def train_image_model(config: ImageTrainConfig, exp: Path, *, parts: Parts = NON
     if trainer.global_step % config.checkpoint_every:
         trainer.save_checkpoint(exp / LAST)
     return export(task, images, exp, trainer.global_step)
+
+
+def opened(config: ImageTrainConfig) -> ImageSet:
+    """The images of a run: those of its data at its size, pooled where it says so.
+
+    Raises:
+        ConfigError: if the size cannot be halved so often.
+        DataError: if the data cannot be read.
+    """
+    if config.size % 2**config.pool:
+        raise ConfigError(f"train.pool: found {config.pool}, but {config.size} pixels cannot be halved so often.")
+    images = open_images(config.data, size=config.size)
+    return PooledSet(images, config.pool) if config.pool else images
 
 
 def export(task: ImageTask, images: ImageSet, exp: Path, step: int) -> Path:

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from tts.errors import ConfigError, ModelError
+from tts.image.base import BaseConfig
 from tts.image.config import DiffusionConfig, Kind, TimesKind, UNetConfig
 from tts.image.datasets import open_images
 from tts.image.encdiff import EncDiffConfig
+from tts.image.labelled import LabelledConfig
 from tts.image.vae_config import FactorVaeConfig
 from tts.inference.image_folder import load_image_folder
 from tts.training.image import ImageTask, learning_rate
@@ -179,3 +181,14 @@ def test_every_preset_makes_its_model(profile):
 def test_a_setting_out_of_range_or_unknown_is_refused(override):
     with pytest.raises(ConfigError):
         load_image_config("encdiff_mini", [override])
+
+
+def test_a_pooled_run_makes_an_ordinary_model_of_the_smaller_size_and_a_labelled_one_takes_names_from_the_data(tmp_path):
+    small = BaseConfig(unet=UNET, diffusion=DiffusionConfig(shift=2.0))
+    folder = train_image_model(config(model=small, pool=1, steps=1, flips=False), tmp_path / "pooled")
+    assert load_image_folder(folder).model.config.size == 8
+    labelled = LabelledConfig(unet=UNET, label_dim=4)
+    folder = train_image_model(config(model=labelled, steps=1, flips=False), tmp_path / "labelled")
+    assert load_image_folder(folder).model.config.factor_names == open_images("shapes", size=16).label_names
+    with pytest.raises(ConfigError, match=r"train\.pool: found 5, but 16 pixels cannot be halved so often"):
+        train_image_model(config(model=small, pool=5), tmp_path / "no")
