@@ -109,13 +109,16 @@ def test_a_swap_takes_the_unit_and_nothing_else(encdiff, images, monkeypatch):
 
 def test_a_traversal_spans_the_quantiles_on_one_noise(encdiff, images, monkeypatch):
     seen = {}
-    monkeypatch.setattr(encdiff, "decode", lambda codes, noise, **options: seen.update(codes=codes, noise=noise))
+    monkeypatch.setattr(encdiff, "decode", lambda codes, noise, **options: seen.update(codes=codes, **options))
     encdiff.traverse(images[:1], 2, count=3, steps=2)
     statistics = encdiff.codes
     along = (seen["codes"][:, 2] - statistics.mean[2]) @ statistics.axis[2]
     low, high = statistics.low[2].item(), statistics.high[2].item()
     assert along.tolist() == pytest.approx([low, (low + high) / 2, high], abs=1e-5)
-    assert np.array_equal(seen["noise"][0], seen["noise"][2])
+    assert seen["one_noise"]
+    monkeypatch.undo()
+    same = encdiff.decode(encdiff.encode(images[[0, 0]]), one_noise=True, steps=2)
+    assert np.array_equal(same[0], same[1])
 
 
 def test_interpolation_begins_and_ends_at_the_reconstructions(encdiff, images):
