@@ -65,7 +65,7 @@ exp=$expdir/${recipe:-image}_$tag
 read -r -a train_words <<<"$train_args"
 read -r -a base_words <<<"$base_args"
 common=("data=$data" "size=$size")
-measure=() sampling=()
+measure=() sampling=() gap=()
 case $method in
   *vae) ;;
   *) sampling=(--steps 50) ;;
@@ -74,6 +74,7 @@ prior=(--steps 3000)
 if [ "$fast" = true ]; then
   common+=(steps=300 batch_size=32 checkpoint_every=100 figures_every=150 optimizer.warmup=50)
   measure=(--fast)
+  gap=(--images 32 --times 10)
   prior=(--steps 300 --codes 1000)
   ((${#sampling[@]} == 0)) || sampling=(--steps 10)
 fi
@@ -137,9 +138,14 @@ resources=("${device[@]}")
 run_stage 4 evaluate "$exp" image evaluate --model "$exp/model" --out "$exp/evaluate" --seed "$seed" \
   ${measure[@]+"${measure[@]}"} ${sampling[@]+"${sampling[@]}"}
 
-# Stage 5: pictures of what the code holds.
+# Stage 5: pictures of what the code holds; for guided methods what their base misses, and what the code fills in of it.
 run_stage 5 draw "$exp" image draw --model "$exp/model" --out "$exp/pictures" ${edit_label:+--label "$edit_label"} \
   ${sampling[@]+"${sampling[@]}"}
+case $method in
+  pdae | disdiff | clip_guided)
+    run_stage 5 gap "$exp" image gap --model "$exp/model" --out "$exp/gap" --seed "$seed" ${gap[@]+"${gap[@]}"}
+    ;;
+esac
 resources=()
 
 # Stage 6: a folder with its card, and a zip of it.

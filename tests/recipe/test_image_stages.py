@@ -49,6 +49,15 @@ def test_guided_methods_share_their_base_and_clip_guided_has_an_encoder(shapes):
     assert value(train, "--base") == value(base, "--exp") + "/model"
 
 
+def test_the_gap_of_the_base_is_measured_of_guided_methods(shapes):
+    assert shapes.run("--method", "pdae", "--fast", "true").returncode == 0
+    calls = shapes.calls()
+    assert verbs(calls) == ["train", "train", "train-prior", "evaluate", "draw", "gap", "pack"]
+    gap = calls[5]
+    assert value(gap, "--model") == value(calls[1], "--exp") + "/model"
+    assert value(gap, "--times") == "10" and "--steps" not in gap
+
+
 def test_latents_come_from_a_first_stage_on_which_a_base_of_its_own_stands(shapes):
     assert shapes.run("--method", "disdiff", "--latent", "true", "--stop_stage", "2").returncode == 0
     stage, base, train = shapes.calls()

@@ -61,7 +61,7 @@ class ImageCoder:
         """
         if not self.has_codes:
             raise ModelError(f"a model of kind {self.config.kind.value} has no codes. Give another model.")
-        return self._batches(self.model.encode, self._tensor(images))
+        return self._batches(self.model.encode, self.tensor(images))
 
     def normalized(self, images: Images) -> Codes:
         """Codes (n, N, d) of images, less the mean of the training data's and over their deviation."""
@@ -116,7 +116,7 @@ class ImageCoder:
             ModelError: for a VAE, which has no noise.
         """
         model, sampling = self._diffusion(), ImageSampling(**options)
-        x = self._tensor(images)
+        x = self.tensor(images)
         if not self.has_codes:
             return self._batches(lambda x: forward(model, None, model.state(x), sampling), x)
         z = torch.from_numpy(np.asarray(self.encode(images) if codes is None else codes, dtype=np.float32))
@@ -163,7 +163,12 @@ class ImageCoder:
             raise ModelError(f"a model of kind {self.config.kind.value} has no noise to invert. Give a diffusion model.")
         return self.model
 
-    def _tensor(self, images: Images) -> Tensor:
+    def tensor(self, images: Images) -> Tensor:
+        """The images as the model sees them, (n, C, H, W) in [-1, 1], on the CPU.
+
+        Raises:
+            ModelError: if they are of another shape or type than the model takes.
+        """
         shape = (self.config.channels, self.config.size, self.config.size)
         if images.dtype != np.uint8 or images.shape[1:] != shape:
             raise ModelError(

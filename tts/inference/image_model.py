@@ -79,7 +79,7 @@ class ImageModel(ImageCoder):
             ModelError: for such a model without `inverted`.
         """
         if isinstance(self.model, FirstStageModel):
-            return to_uint8(torch.from_numpy(self._batches(self.model.reconstruct, self._tensor(images))))
+            return to_uint8(torch.from_numpy(self._batches(self.model.reconstruct, self.tensor(images))))
         if inverted and not self.has_codes:
             return self.unconditional(len(images), self.invert(images, **options), **options)
         codes = self.encode(images)
