@@ -87,5 +87,11 @@ def trained_on(task: ImageTask) -> TrainedOn:
     config, steps = task.config, task.global_step
     seen = task.batches * config.batch_size
     return TrainedOn(
-        data=config.data, size=config.size, steps=steps, images=seen, seed=config.seed, cpu_seconds=round(task.cpu_seconds, 3)
+        data=config.data,
+        size=config.size,
+        steps=steps,
+        images=seen,
+        seed=config.seed,
+        cpu_seconds=round(task.cpu_seconds, 3),
+        held_out=config.held_out,
     )

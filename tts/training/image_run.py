@@ -11,6 +11,7 @@ from tts.image.datasets import ImageSet, open_images, to_model
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_card import image_card
 from tts.inference.image_folder import save_image_folder
+from tts.inference.image_split import seen_images
 from tts.inference.whole_folder import PACKED
 from tts.training.checkpoints import read_checkpoint
 from tts.training.fit import fit
@@ -23,7 +24,7 @@ from tts.training.one_device import LAST, checkpoint_to_resume, make_trainer
 
 logger = logging.getLogger(__name__)
 
-MODEL_KEYS = ("model", "data", "size", "flips", "batch_size", "optimizer", "adversary", "ema_decay", "seed")
+MODEL_KEYS = ("model", "data", "size", "held_out", "flips", "batch_size", "optimizer", "adversary", "ema_decay", "seed")
 N_SPREAD, N_CODES, N_USAGE = 1024, 4096, 512  # images for the spread of the data, the statistics of codes, their usage
 
 
@@ -46,8 +47,9 @@ def train_image_model(config: ImageTrainConfig, exp: Path, *, parts: Parts = NON
         DataError: if the data cannot be read.
     """
     torch.set_num_threads(config.threads)
-    images = open_images(config.data, size=config.size)
-    config = dataclasses.replace(config, model=complete_model(config.model, images, parts))
+    whole = open_images(config.data, size=config.size)
+    config = dataclasses.replace(config, model=complete_model(config.model, whole, parts))
+    images = seen_images(whole, config.held_out)
     checkpoint = checkpoint_to_resume(config, exp, MODEL_KEYS, resume)
     stream = ImageStream(images, config.batch_size, seed=config.seed, flips=config.flips)
     if checkpoint is not None:

@@ -11,8 +11,10 @@ from tts.errors import ConfigError, ModelError
 from tts.image.config import DiffusionConfig, Kind, TimesKind, UNetConfig
 from tts.image.datasets import open_images
 from tts.image.encdiff import EncDiffConfig
+from tts.image.shapes import Shapes
 from tts.image.vae_config import FactorVaeConfig
 from tts.inference.image_folder import load_image_folder
+from tts.inference.image_split import unseen
 from tts.training.image import ImageTask, learning_rate
 from tts.training.image_config import ImageOptimizer, ImageTrainConfig, load_image_config
 from tts.training.image_data import ImageStream
@@ -62,6 +64,19 @@ def test_a_batch_is_a_function_of_seed_and_number_and_flips_mirror_half_of_it():
     same, mirrored = ((x == other).flatten(1).all(1) for other in (y, y.flip(3)))
     assert bool((same | mirrored).all())
     assert 16 < int((mirrored & ~same).sum()) < 48
+
+
+def test_what_is_held_out_is_never_drawn_and_the_folder_says_so(tmp_path, monkeypatch):
+    original, drawn = Shapes.images, []
+
+    def watched(self, index):
+        drawn.extend(np.asarray(index).tolist())
+        return original(self, index)
+
+    monkeypatch.setattr(Shapes, "images", watched)
+    folder = train_image_model(config(steps=2, held_out=0.5, figures_every=1), tmp_path)
+    assert len(drawn) > 4000 and not unseen(np.array(drawn), 0.5).any()
+    assert load_image_folder(folder).trained.held_out == 0.5
 
 
 @pytest.mark.parametrize("kind", MODELS)
