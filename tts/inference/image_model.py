@@ -9,20 +9,13 @@ import torch
 from numpy.typing import ArrayLike
 
 from tts.device import resolve_device
-from tts.image.config import Kind
 from tts.image.datasets import to_uint8
 from tts.image.infodiffusion import InfoDiffusion
+from tts.image.model import DiffusionModelBase
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_coder import Codes, ImageCoder, Images
 from tts.inference.image_diffusion import slerp
 from tts.inference.image_folder import load_image_folder
-
-PART_TIME: dict[Kind, dict[str, Any]] = {  # when drawn codes condition the denoiser; see ImageSampling
-    Kind.pdae: {"code_from": 0.3},
-    Kind.disdiff: {"code_from": 0.3},
-    Kind.clip_guided: {"code_from": 0.3},
-    Kind.infodiffusion: {"code_to": 0.5},
-}
 
 
 class ImageModel(ImageCoder):
@@ -45,15 +38,16 @@ class ImageModel(ImageCoder):
     def sample(self, n: int, *, seed: int = 0, **options: Any) -> Images:
         """n new images: on codes from `sample_codes`, or from the unconditional model where there are no codes.
 
-        New codes are not quite those of images, so by default they are used part of the time only where the method does that:
-        guided models leave them out of the tail (PDAE), InfoDiffusion has them in the second of two phases.
+        New codes are not quite those of images, so by default they are used at the model's `drawn_code_times` only: guided
+        models leave them out of the tail (PDAE), InfoDiffusion has them in the second of two phases.
 
         Args:
             n: how many.
             seed: of codes and noise.
             options: fields of `ImageSampling`.
         """
-        options = PART_TIME.get(self.config.kind, {}) | options
+        if isinstance(self.model, DiffusionModelBase):
+            options = dict(zip(("code_from", "code_to"), self.model.drawn_code_times, strict=True)) | options
         if not self.has_codes:
             return self.unconditional(n, seed=seed, **options)
         return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)

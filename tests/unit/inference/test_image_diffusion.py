@@ -6,9 +6,11 @@ import torch
 
 from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import DiffusionConfig, UNetConfig
+from tts.image.infodiffusion import InfoDiffusion, InfoDiffusionConfig
 from tts.inference.image_coder import ImageCoder
-from tts.inference.image_diffusion import ImageSampling, forward, reverse
+from tts.inference.image_diffusion import ImageSampling, denoiser_of, forward, reverse
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
+from tts.testing import seeded
 
 UNET = UNetConfig(base=8, multipliers=(1,), attention=(False,), heads=2, unshuffle=4)
 STD = 0.2  # x0_hat is held in [-1, 1], five deviations: nothing of a Gaussian is lost there
@@ -57,3 +59,39 @@ def test_given_noise_goes_back_by_ddim_whatever_draws_and_drawn_noise_may_be_one
     assert np.array_equal(*found)
     drawn = [coder.unconditional(4, steps=5, sampler=sampler) for sampler in ("dpmpp_2m", "ddim")]
     assert not np.array_equal(*drawn)
+
+
+@pytest.fixture
+def infodiffusion():
+    config = InfoDiffusionConfig(channels=1, size=8, n_units=2, encoder_width=4, unet=UNET)
+    return seeded(lambda: InfoDiffusion(config), spread=0.3).eval()
+
+
+def codes():
+    return torch.randn(3, 2, 1, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_two_phases_ask_the_unconditional_network_above_the_split_and_the_conditional_one_below(infodiffusion):
+    with torch.no_grad():
+        infodiffusion.null.fill_(7.0)
+    calls, ask = [], infodiffusion.unet.forward
+
+    def record(x, t, condition):
+        calls.append((round(t[0].item(), 4), "without" if (condition == 7.0).all() else "with"))
+        return ask(x, t, condition)
+
+    infodiffusion.unet.forward = record
+    start = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    reverse(infodiffusion, codes(), start, ImageSampling(steps=10, grid="uniform", code_to=0.5), torch.Generator())
+    times = [1 - i / 10 for i in range(10)]
+    assert calls == [(round(t, 4), "without" if t > 0.5 else "with") for t in times]
+
+
+def test_each_phase_is_the_denoiser_of_its_own(infodiffusion):
+    z, u = codes(), torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    both = denoiser_of(infodiffusion, z, ImageSampling(code_to=0.4))
+    alone, given = infodiffusion.composite(None), infodiffusion.composite(z)
+    late, early = torch.full((3,), 0.4), torch.full((3,), 0.41)  # 0.4 in float32 is a little more than 0.4
+    torch.testing.assert_close(both(u, late), given(u, late))
+    torch.testing.assert_close(both(u, early), alone(u, early))
+    assert not torch.allclose(alone(u, late), given(u, late))

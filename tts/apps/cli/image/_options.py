@@ -32,8 +32,11 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, help="steps of the reverse diffusion, 1 to 1000 (default 50)")
     parser.add_argument("--grid", help="where the steps lie: quadratic (default), uniform or log_snr")
-    parser.add_argument("--code-from", type=float, help="the code is left out at times up to this, 0 to 1 (default 0)")
-    parser.add_argument("--code-to", type=float, help="the code is left out at times above this, 0 to 1 (default 1)")
+    drawn = "of drawn codes as in the model"
+    parser.add_argument(
+        "--code-from", type=float, help=f"the code is left out at times up to this, 0 to 1 (default 0; {drawn})"
+    )
+    parser.add_argument("--code-to", type=float, help=f"the code is left out at times above this, 0 to 1 (default 1; {drawn})")
 
 
 def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
