@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
+from tts.device import resolve_device
 from tts.image.datasets import ImageSet, open_images, to_model
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_card import image_card
@@ -19,7 +20,7 @@ from tts.training.image import ImageTask
 from tts.training.image_callbacks import ImageFigures, loaded_model, spread_index, trained_on, usage_of
 from tts.training.image_config import ImageTrainConfig
 from tts.training.image_data import ImageStream
-from tts.training.image_parts import NONE, Parts, complete_model, new_model
+from tts.training.image_parts import NONE, Parts, complete_model, new_model, perceptual_features
 from tts.training.one_device import LAST, checkpoint_to_resume, make_trainer
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ def train_image_model(config: ImageTrainConfig, exp: Path, *, parts: Parts = NON
         resume: "auto" or "never".
 
     Raises:
-        ConfigError: if the method needs a part that is not given, or takes none.
+        ConfigError: if the method needs a part that is not given, or takes none, or its perceptual term a network that is not
+            installed.
         ModelError: if `exp` holds another run, or one at all and resume is "never"; if a part does not fit; if the run ends
             with an encoder that is ignored.
         DataError: if the data cannot be read.
@@ -49,13 +51,16 @@ def train_image_model(config: ImageTrainConfig, exp: Path, *, parts: Parts = NON
     torch.set_num_threads(config.threads)
     whole = open_images(config.data, size=config.size)
     config = dataclasses.replace(config, model=complete_model(config.model, whole, parts))
-    images = seen_images(whole, config.held_out)
+    images, features = seen_images(whole, config.held_out), perceptual_features(config.model, resolve_device(config.device))
     checkpoint = checkpoint_to_resume(config, exp, MODEL_KEYS, resume)
     stream = ImageStream(images, config.batch_size, seed=config.seed, flips=config.flips)
     if checkpoint is not None:
         stream.first_batch = read_checkpoint(checkpoint)["batches"]
     measured = to_model(images.images(spread_index(images, N_SPREAD)))
-    task = ImageTask(config, new_model(config.model, parts, measured, config.seed))
+    model = new_model(config.model, parts, measured, config.seed)
+    if features is not None and isinstance(model, FirstStageModel):
+        model.stage.take_features(features)
+    task = ImageTask(config, model)
     trainer = make_trainer(config, exp, [ImageFigures(images, config)])
     loader = DataLoader(stream, batch_size=None, num_workers=config.workers)
     fit(trainer, task, loader, checkpoint)
