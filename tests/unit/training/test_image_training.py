@@ -2,6 +2,11 @@
 
 import logging
 import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,6 +106,34 @@ def test_a_run_that_broke_off_ends_with_the_state_of_one_never_stopped(straight,
     for mine, other in zip(resumed["optimizer_states"], never["optimizer_states"], strict=True):
         assert str(mine) == str(other)
     assert str(resumed.get("times")) == str(never.get("times"))
+    weights = [folder / "model" / "model.safetensors" for folder in (tmp_path, straight[kind])]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def train_until_killed(kind, folder):
+    """Train until SIGKILL comes in the middle of batch 3; the last checkpoint is of step 2."""
+    original = ImageTask._step
+
+    def step(self, *arguments):
+        if self.batches == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, *arguments)
+
+    ImageTask._step = step
+    train_image_model(config(kind, steps=5), Path(folder))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_process_that_was_killed_leaves_a_run_that_ends_with_the_same_bits(straight, tmp_path, kind):
+    here = Path(__file__)
+    code = f"import sys; sys.path.insert(0, {str(here.parent)!r}); import {here.stem} as t; t.train_until_killed(*sys.argv[1:])"
+    environment = os.environ | {"PYTHONPATH": str(here.parents[3])}
+    child = subprocess.run([sys.executable, "-c", code, kind, str(tmp_path)], env=environment, capture_output=True, text=True)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert (tmp_path / "last.ckpt").exists() and not (tmp_path / "model").exists()
+    train_image_model(config(kind, steps=5), tmp_path)
+    for name, tensor in state(straight[kind])["state_dict"].items():
+        assert torch.equal(state(tmp_path)["state_dict"][name], tensor), name
     weights = [folder / "model" / "model.safetensors" for folder in (tmp_path, straight[kind])]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
