@@ -73,9 +73,9 @@ def evaluate_image_model(
     if model.has_codes:
         index = rng.permutation(len(images))[: settings.codes]
         pixels = images.images(index)
-        codes = {name: model.encode(pixels)} | (baseline_codes(pixels, settings.seed) if baselines else {})
-        for system, values in codes.items():
-            systems[system], conditions = score_codes(values, images, index, settings, share)
+        systems[name], conditions = score_codes(model.encode(pixels), images, index, settings, share)
+        if baselines:
+            systems |= _baselines(pixels, images, index, settings, share)
         systems[name] |= prior_figures(model.model, to_model(pixels[:N_CODES]), settings.seed)
     if model.draws or isinstance(model.model, FirstStageModel):
         pixels = images.images(_drawn_index(rng, len(images), settings.images, share))
@@ -89,6 +89,12 @@ def evaluate_image_model(
         systems[name]["frechet"] = sample_distance(model, real, settings.seed, options)
         conditions = [*conditions, "Fréchet distance on features of a random network"]
     return {"systems": systems, "conditions": conditions, "protocol": "; ".join(conditions)}
+
+
+def evaluate_baselines(images: ImageSet, settings: EvaluationSettings) -> dict[str, dict[str, float]]:
+    """Name to figures of a random encoder and of PCA, as `evaluate_image_model` has them for the same settings."""
+    index = np.random.default_rng(settings.seed).permutation(len(images))[: settings.codes]
+    return _baselines(images.images(index), images, index, settings, 0.0)
 
 
 def score_codes(
@@ -122,6 +128,13 @@ def score_codes(
 def sample_distance(model: ImageModel, real: Images, seed: int, options: dict[str, Any]) -> float:
     """Fréchet distance of as many samples as there are real images, on the features of a fixed random network."""
     return frechet(random_features(real), random_features(model.sample(len(real), seed=seed, **options))).value
+
+
+def _baselines(
+    pixels: Images, images: ImageSet, index: NDArray[np.int64], settings: EvaluationSettings, share: float
+) -> dict[str, dict[str, float]]:
+    codes = baseline_codes(pixels, settings.seed)
+    return {name: score_codes(values, images, index, settings, share)[0] for name, values in codes.items()}
 
 
 def _held_out_share(model: ImageModel, settings: EvaluationSettings) -> float:

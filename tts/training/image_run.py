@@ -80,7 +80,7 @@ def export(task: ImageTask, images: ImageSet, exp: Path, step: int) -> Path:
         task.ema.measure(to_model(images.images(spread_index(images, N_SPREAD))).to(task.device))
     loaded = loaded_model(task.ema, images, trained_on(task), N_CODES)
     save_image_folder(exp / PACKED, loaded, image_card(f"{config.model.kind.value} on {images.name}", loaded))
-    usage = usage_of(task.ema, images, N_USAGE)
-    if usage is not None and step >= config.z_usage_after:
+    usage = usage_of(task.ema, images, N_USAGE) if step >= config.z_usage_after else None
+    if usage is not None:
         usage.require()
     return exp / PACKED
