@@ -19,6 +19,7 @@ VERBS = [
     "edit",
     "encode",
     "evaluate",
+    "experiments",
     "interpolate",
     "pack",
     "reconstruct",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tts.data.files import atomic_path, read_json, write_json
 from tts.diffusion import sample, time_grid
 from tts.diffusion.samplers import Denoiser, Noise
+from tts.errors import DataError
 from tts.image.base import BaseModel
 from tts.image.datasets import open_images, to_model
 from tts.image.factor_regressor import FactorRegressor, read_images, regressor_config
@@ -44,6 +45,7 @@ class Context:
         self.out, self.sizes = out, sizes
         self.images = open_images(sizes.data, size=sizes.size)
         self._models: dict[str, BaseModel] = {}
+        self._real: dict[tuple[int, tuple[str, int] | None], NDArray[np.float32]] = {}
 
     def model(self, name: str, seed: int, preset: str, *overrides: str, parts: Parts = NONE) -> BaseModel:
         """The model of a run in models/NAME-seedN; a run that was killed goes on, one that is done is not made again."""
@@ -51,7 +53,13 @@ class Context:
         if key not in self._models:
             s = self.sizes
             # pictures are drawn once, at the end
-            settings = [f"data={s.data}", f"size={s.size}", f"threads={s.threads}", f"batch_size={s.base_batch}", f"seed={seed}"]
+            settings = [
+                f"data={s.data}",
+                f"size={s.size}",
+                f"threads={s.threads}",
+                f"batch_size={s.base_batch}",
+                f"seed={seed}",
+            ]
             config = load_image_config(preset, [*settings, "device=cpu", "figures_every=1000000", *overrides])
             folder = train_image_model(config, self.out / "models" / key, parts=parts)
             self._models[key] = cast(BaseModel, load_image_folder(folder).model)
@@ -135,16 +143,29 @@ class Context:
         """The readouts (n, columns) of images, in deviations of real ones."""
         return read_images(self.regressor, x)[1] / self.deviations
 
-    @cached_property
-    def _real(self) -> dict[int, NDArray[np.float32]]:
-        return {}
+    def fd(self, x: Tensor, keep: tuple[str, int] | None = None) -> float:
+        """Fréchet distance of images (n, C, H, W) to as many real ones that were held out, on the features of E.
 
-    def fd(self, x: Tensor) -> float:
-        """Fréchet distance of images (n, C, H, W) to as many real ones that were held out, on the features of E."""
-        n = len(x)
-        if n not in self._real:
-            self._real[n] = read_images(self.regressor, self.pictures(self.held_out(n)))[0]
-        return frechet(self._real[n], read_images(self.regressor, x)[0]).value
+        With `keep` = (factor, label) the real ones are those that have this label.
+        """
+        key = (len(x), keep)
+        if key not in self._real:
+            index = self.held_out(self.reading.n_held_out)
+            if keep is not None:
+                index = index[self.labels(index, keep[0]) == keep[1]]
+            self._real[key] = read_images(self.regressor, self.pictures(index[: len(x)]))[0]
+        return frechet(self._real[key], read_images(self.regressor, x)[0]).value
+
+    def labels(self, index: NDArray[np.int64], factor: str) -> NDArray[np.int64]:
+        """The labels (n,) of one factor of the images at these indices.
+
+        Raises:
+            DataError: if the images do not have it.
+        """
+        labels = self.images.labels(index)
+        if labels is None or factor not in self.images.label_names:
+            raise DataError(f"{self.images.name}: has no label {factor}. Take a set that has.")
+        return labels[:, self.images.label_names.index(factor)]
 
     def noise(self, n: int, seed: int, size: int | None = None) -> Tensor:
         """States at t = 1, (n, C, H, W), a function of the seed alone: what makes two models a pair."""
