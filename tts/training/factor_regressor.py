@@ -123,6 +123,7 @@ def readable(skill: Mapping[str, float], wanted: Iterable[str] = (), least: floa
     refused = [f"{name} (skill {skill[name]:.3f})" for name in wanted if not skill[name] >= least]
     if refused:
         raise ModelError(
-            f"the factor regressor may not read out {', '.join(refused)}: expected a skill of at least {least:g}. Train it longer."
+            f"the factor regressor may not read out {', '.join(refused)}: expected a skill of at least {least:g}. "
+            "Train it longer."
         )
     return tuple(name for name, value in skill.items() if value >= least)

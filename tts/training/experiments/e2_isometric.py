@@ -1,5 +1,6 @@
 """E2: isometric fine-tuning against the same fine-tuning with lambda = 0, on the same noises."""
 
+import copy
 from dataclasses import asdict
 
 import torch
@@ -49,7 +50,8 @@ def run(context: Context, seed: int) -> Outcome:
     """Fine-tune the base of this seed with every λ, and measure all models on the same noises."""
     sizes, base = context.sizes, context.base(seed)
     x = context.pictures(context.held_out(BALANCE_IMAGES))
-    weight = balanced_weight(base, x, sizes.isometry_balance, torch.Generator().manual_seed(seed))
+    trainable = copy.deepcopy(base).requires_grad_(True)
+    weight = balanced_weight(trainable, x, sizes.isometry_balance, torch.Generator().manual_seed(seed))
     runs = {CONTROL: ("model.isometry.weight=0.0",)}
     for factor in sizes.isometry_ratios:
         runs[f"{factor:g}"] = (f"model.isometry.weight={factor * weight:.6g}",)

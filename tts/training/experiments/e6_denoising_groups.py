@@ -3,8 +3,6 @@
 import dataclasses
 from typing import Any
 
-import torch
-
 from tts.diffusion import time_grid
 from tts.image.groups.config import HaeConfig, TransitionKind
 from tts.image.groups.hae import HomomorphismAutoencoder

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 Figures = dict[str, float]
@@ -94,7 +95,7 @@ def ratio(a: float, b: float) -> float:
 
 def falling(values: Sequence[float]) -> float:
     """The share of neighbours that fall, 1 for a strictly falling sequence."""
-    steps = [b < a for a, b in zip(values, values[1:], strict=False)]
+    steps = [b < a for a, b in pairwise(values)]
     return sum(steps) / len(steps) if steps else math.nan
 
 
