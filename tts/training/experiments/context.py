@@ -67,7 +67,12 @@ class Context:
 
     def base(self, seed: int) -> BaseModel:
         """The unconditional model that all experiments of a seed stand on."""
-        return self.model("base", seed, "ddpm_mini", f"steps={self.sizes.base_steps}")
+        return self.model("base", seed, "ddpm_mini", self.width, f"steps={self.sizes.base_steps}")
+
+    @property
+    def width(self) -> str:
+        """The setting of the U-Net of every model that is trained anew."""
+        return f"model.unet.base={self.sizes.base_width}"
 
     def base_folder(self, seed: int) -> Path:
         """Where `base` is, trained if it was not."""
@@ -90,6 +95,14 @@ class Context:
                 save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, temporary)
             write_json(folder / FOUND, found)  # last: with it the part is whole
         return build_of_weights(build, folder / WEIGHTS).requires_grad_(False), read_json(folder / FOUND)
+
+    def value(self, name: str, make: Callable[[], float]) -> float:
+        """A number that trainings depend on, from parts/NAME.json if it is there: a run that goes on has the very same."""
+        path = self.out / "parts" / f"{name}.json"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, make())
+        return float(read_json(path))
 
     @property
     def reading(self) -> RegressorTraining:

@@ -2,24 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from tts.diffusion import time_grid
-from tts.image.asyrp import sample_edited
-from tts.image.base import BaseModel
-from tts.image.delta_h import DeltaBlock, DeltaBlockConfig
-from tts.image.directional import EditLossConfig, group_direction
 from tts.image.edit_steps import Attribute, Injection, StrengthUnit
-from tts.image.edit_times import measure_profile
-from tts.image.h_space import h_space
-from tts.training.asyrp import AsyrpTraining, EditLatents, train_delta
-from tts.training.experiments.context import CHUNK, Context
+from tts.training.experiments.context import Context
+from tts.training.experiments.edit_bench import TRAINED, Bench, calibrated, leakage, profile_time, signed, trained_edit
 from tts.training.experiments.expectations import Expectation, Outcome, falling, ratio
 from tts.training.experiments.plots import Plot
 
@@ -27,13 +15,12 @@ TITLE = "Asyrp: `scale +` and `x +`, shifts of readouts in deviations of real im
 TARGETS = ("scale", "x")
 STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
 WEAK = 0.2  # strength at which five times as many unscaled steps do not saturate
-SWEEP = 5  # values of t_edit, from the profile's own up to near 1
-GROUP = 2000  # real images from which the direction is found: its highest and lowest third
-TRAINED, MEASURED = 2000, 3000  # seeds of states from here on
-LATEST = 0.9  # of t_edit, where a profile rises at the very end only
+SWEEP = 5  # values of t_edit, from 1 down to the profile's own
+MEASURED = 3000  # seeds of states from here on
 
 EXPECTATIONS = (
     Expectation("t_edit", "from the profile of the model"),
+    Expectation("gain", "what strength 1 multiplies the trained change of h by, chosen on the states of the training"),
     Expectation("shift scale", "(a) the target moves", above=1.0, proposed=True),
     Expectation("leakage / shift", "(b) largest shift of another factor", below=0.25, proposed=True),
     Expectation("unsigned leakage / shift", "the same of single images, where both ways do not cancel"),
@@ -54,35 +41,18 @@ PLOTS = (
 )
 
 
-@dataclass(frozen=True)
-class Bench:
-    """One model, the states that edits are measured on, and their unedited readouts."""
-
-    context: Context
-    model: BaseModel
-    u: Tensor
-    before: NDArray[np.float64]
-
-    @torch.no_grad()
-    def edit(self, attributes: Sequence[Attribute], steps: int, **options: Any) -> Tensor:
-        """The edited images of all states."""
-        space, times = h_space(self.model), time_grid(self.model.schedule, steps)
-        return torch.cat([sample_edited(space, attributes, u, times, **options) for u in self.u.split(CHUNK)])
-
-    def moves(self, attributes: Sequence[Attribute], steps: int, **options: Any) -> NDArray[np.float64]:
-        """How far each readout of each image moved, (n, columns), in deviations; `before` must be of as many steps."""
-        return self.context.readouts(self.edit(attributes, steps, **options)) - self.before
-
-
 def run(context: Context, seed: int) -> Outcome:
     """Train both edits on states of this seed and measure them on others."""
     sizes, model = context.sizes, context.base(seed)
     columns = context.columns(*TARGETS, "y")
     t_edit = profile_time(context, model)
-    edits = {name: trained_edit(context, model, name, t_edit, seed) for name in TARGETS}
-    u = context.noise(sizes.edit_latents, MEASURED + seed)
-    bench = Bench(context, model, u, context.readouts(context.ddim(model.composite(None), model, u, sizes.edit_steps)))
-    scale, few = edits["scale"], sizes.edit_steps
+    few = sizes.edit_steps
+    trained, bench = (Bench.on(context, model, first + seed, few) for first in (TRAINED, MEASURED))
+    gains, edits = {}, {}
+    for name in TARGETS:
+        plain = trained_edit(context, model, name, t_edit, seed)
+        edits[name], gains[name] = calibrated(trained, plain, name, columns, few)
+    scale = edits["scale"]
     at = {
         c: (bench.moves([dataclasses.replace(scale, strength=c)], few) if c else np.zeros_like(bench.before)) for c in STRENGTHS
     }
@@ -90,21 +60,20 @@ def run(context: Context, seed: int) -> Outcome:
     shift = shifts[1.0]["scale"]
     figures = {
         "t_edit": t_edit,
+        "gain": gains["scale"],
         "shift scale": shift,
         "leakage / shift": ratio(leakage(shifts[1.0], "scale"), abs(shift)),
         "unsigned leakage / shift": ratio(leakage(signed(np.abs(at[1.0]), columns), "scale"), abs(shift)),
         "R² of strength": straightness([(c, shifts[c]["scale"]) for c in STRENGTHS]),
         "shift at -1 / shift": ratio(shifts[-1.0]["scale"], shift),
-        "FD edited / FD": ratio(
-            context.fd(bench.edit([scale], few)), context.fd(context.ddim(model.composite(None), model, u))
-        ),
+        "FD edited / FD": ratio(context.fd(bench.edit([scale], few)), context.fd(bench.unedited)),
     }
     figures |= _additivity(bench, edits, columns, shifts[1.0])
     symmetric = signed(bench.moves([scale], few, injection=Injection.symmetric), columns)["scale"]
     figures["symmetric / asymmetric"] = abs(ratio(symmetric, shift))
-    figures |= _step_counts(bench, scale, columns, shift)
+    figures |= _step_counts(bench, scale, columns, shift, MEASURED + seed)
     sweep = []
-    for time in np.linspace(max(0.95, t_edit), t_edit, SWEEP).tolist():
+    for time in sweep_times(few, t_edit):
         found = signed(bench.moves([dataclasses.replace(scale, t_edit=time)], few), columns)
         sweep.append((time, found["scale"], leakage(found, "scale")))
     figures["rises of shift"] = falling([-value for _, value, _ in sweep])
@@ -115,49 +84,11 @@ def run(context: Context, seed: int) -> Outcome:
     return Outcome(figures, curves)
 
 
-def profile_time(context: Context, model: BaseModel) -> float:
-    """t_edit of the model's own profile, in the reader's features, no later than LATEST."""
-    sizes = context.sizes
-    times = time_grid(model.schedule, sizes.sampling_steps)
-    x = context.pictures(context.held_out(min(100, sizes.samples)))
-    distance = context.regressor.distance
-    profile = measure_profile(model.composite(None), x, model.schedule, times, lambda a, b: distance(a, b).sqrt())
-    return min(profile.t_edit(), LATEST)
-
-
-def trained_edit(context: Context, model: BaseModel, name: str, t_edit: float, seed: int) -> Attribute:
-    """The change of h that raises a factor, trained on drawn states towards images that have more of it."""
-    sizes, regressor = context.sizes, context.regressor
-    width = model.config.unet.base
-    sizes_of_h = DeltaBlockConfig(channels=width * model.config.unet.multipliers[-1], time_dim=4 * width)
-
-    def make() -> tuple[DeltaBlock, dict[str, Any]]:
-        index = context.held_out(GROUP)
-        order, third = context.labels(index, name).argsort(kind="stable"), len(index) // 3
-        groups = [context.pictures(index[part]) for part in (order[:third], order[-third:])]
-        direction = group_direction(regressor.features, *groups)
-        latents = EditLatents(u=context.noise(sizes.edit_latents, TRAINED + seed), direction=direction)
-        loss = EditLossConfig(reconstruction=1.0)
-        config = AsyrpTraining(steps=sizes.edit_steps, t_edit=t_edit, epochs=sizes.edit_epochs, loss=loss)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # noqa: TID251  initial weights know no generator
-            delta = DeltaBlock(sizes_of_h)
-        final = train_delta(config, model, delta, latents, regressor.features, torch.Generator().manual_seed(seed))
-        return delta, {"loss": final}
-
-    delta, _ = context.part(f"asyrp-{name}-seed{seed}", lambda: DeltaBlock(sizes_of_h), make)
-    return Attribute(delta=delta, steps=sizes.edit_steps, t_edit=t_edit)
-
-
-def signed(moves: NDArray[np.float64], columns: dict[str, list[int]]) -> dict[str, float]:
-    """The mean move of each factor over the images: of a category that of the class that moves most."""
-    means = moves.mean(axis=0)
-    return {name: float(means[max(own, key=lambda c: abs(means[c]))]) for name, own in columns.items()}
-
-
-def leakage(shifts: dict[str, float], target: str) -> float:
-    """The largest |shift| of another factor than the target."""
-    return max(abs(value) for name, value in shifts.items() if name != target)
+def sweep_times(steps: int, t_edit: float) -> list[float]:
+    """Up to SWEEP times of the uniform grid from 1 down to the last that is edited, each with more steps than the one before."""
+    n_edited = int(np.floor((1 - t_edit) * steps + 1e-6)) + 1
+    counts = sorted({round(count) for count in np.linspace(1, n_edited, SWEEP)})
+    return [1 - (count - 1) / steps for count in counts]
 
 
 def straightness(points: Sequence[tuple[float, float]]) -> float:
@@ -179,11 +110,10 @@ def _additivity(
     return {"shift x": other["x"], "joint - sum / sum": ratio(float(gap), float(np.linalg.norm(both)))}
 
 
-def _step_counts(bench: Bench, scale: Attribute, columns: dict[str, list[int]], shift: float) -> dict[str, float]:
+def _step_counts(bench: Bench, scale: Attribute, columns: dict[str, list[int]], shift: float, seed: int) -> dict[str, float]:
     """The shift in many steps over that in few, with the strength by the length of a step and by their number."""
     few, many = bench.context.sizes.edit_steps, bench.context.sizes.edit_many
-    images = bench.context.ddim(bench.model.composite(None), bench.model, bench.u, many)
-    fine = dataclasses.replace(bench, before=bench.context.readouts(images))
+    fine = Bench.on(bench.context, bench.model, seed, many)
     weak = dataclasses.replace(scale, strength=WEAK)
     scaled = signed(fine.moves([scale], many), columns)["scale"]
     unscaled = signed(fine.moves([weak], many, unit=StrengthUnit.step), columns)["scale"]

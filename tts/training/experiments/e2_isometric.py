@@ -50,8 +50,9 @@ def run(context: Context, seed: int) -> Outcome:
     """Fine-tune the base of this seed with every λ, and measure all models on the same noises."""
     sizes, base = context.sizes, context.base(seed)
     x = context.pictures(context.held_out(BALANCE_IMAGES))
-    trainable = copy.deepcopy(base).requires_grad_(True)
-    weight = balanced_weight(trainable, x, sizes.isometry_balance, torch.Generator().manual_seed(seed))
+    trainable, generator = copy.deepcopy(base).requires_grad_(True), torch.Generator().manual_seed(seed)
+    balance = sizes.isometry_balance
+    weight = context.value(f"isometry-weight-seed{seed}", lambda: balanced_weight(trainable, x, balance, generator))
     runs = {CONTROL: ("model.isometry.weight=0.0",)}
     for factor in sizes.isometry_ratios:
         runs[f"{factor:g}"] = (f"model.isometry.weight={factor * weight:.6g}",)
@@ -104,7 +105,15 @@ def measured(context: Context, model: BaseModel, seed: int) -> Figures:
     sizes, regressor = context.sizes, context.regressor
     noises = tuple(context.noise(sizes.geometry_pairs, NOISE + 1000 * side + seed) for side in range(2))
     generator = torch.Generator().manual_seed(seed)
-    scores = geometry_scores(model, (noises[0], noises[1]), regressor.distance, generator)
+    scores = geometry_scores(
+        model,
+        (noises[0], noises[1]),
+        regressor.distance,
+        generator,
+        times=sizes.geometry_times,
+        steps=sizes.geometry_steps,
+        parts=sizes.geometry_steps,
+    )
     samples = context.ddim(model.composite(None), model, context.noise(sizes.geometry_samples, NOISE + seed))
     y = model.state(context.pictures(context.held_out(LOSS_IMAGES)))
     t, eps = model.draw(y, torch.Generator().manual_seed(seed))

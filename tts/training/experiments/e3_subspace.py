@@ -47,9 +47,8 @@ def run(context: Context, seed: int) -> Outcome:
     """Train the model of pooled images, choose the times by the base, and sample both ways."""
     sizes, base = context.sizes, context.base(seed)
     shift = pooled_config(base.config, 1).diffusion.shift
-    pooled = context.model(
-        "pooled", seed, "ddpm_mini", f"steps={sizes.pooled_steps}", "pool=1", f"model.diffusion.shift={shift:.9g}"
-    )
+    settings = (context.width, f"steps={sizes.pooled_steps}", "pool=1", f"model.diffusion.shift={shift:.9g}")
+    pooled = context.model("pooled", seed, "ddpm_mini", *settings)
     projection, small = AveragePool(1), pooled_denoiser(base, pooled, 1)
     images = context.pictures(context.held_out(COMPLEMENT_IMAGES))
     complement = measure_complement(images.split(CHUNK), projection)

@@ -1,5 +1,6 @@
 """E4: classifier guidance, one attribute over weights and two by a plain and by a robust sum."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,10 +83,11 @@ def run(context: Context, seed: int) -> Outcome:
 
 def trained_classifier(context: Context, base: BaseModel, seed: int) -> tuple[NoisyClassifier, dict[str, Any]]:
     """A classifier of the states of the base, and its skill in each tenth of time."""
-    config = classifier_config(base, context.images, values=VALUES)
+    sizes, whole = context.sizes, classifier_config(base, context.images, values=VALUES)
+    config = dataclasses.replace(whole, unet=dataclasses.replace(whole.unet, base=sizes.classifier_width))
 
     def make() -> tuple[NoisyClassifier, dict[str, Any]]:
-        settings = ClassifierTraining(steps=context.sizes.classifier_steps, lr=1e-3, seed=seed)
+        settings = ClassifierTraining(steps=sizes.classifier_steps, n_held_out=sizes.classifier_held_out, lr=1e-3, seed=seed)
         classifier, skill = train_classifier(settings, config, context.images, torch.device("cpu"))
         return classifier, {"skill": skill.tolist()}
 

@@ -50,7 +50,8 @@ def run(context: Context, seed: int) -> Outcome:
 def _inversions(context: Context, base: BaseModel, seed: int) -> tuple[Figures, dict[str, list[tuple[float, float]]]]:
     """DDIM inversion over steps, with and without the fixed point, and the edit-friendly one."""
     sizes, denoiser, schedule = context.sizes, base.composite(None), base.schedule
-    x = context.pictures(context.held_out(sizes.inverted, seed * sizes.inverted))
+    index = context.held_out(context.reading.n_held_out)
+    x = context.pictures(np.random.default_rng(seed).choice(index, sizes.inverted, replace=False))
 
     def error(steps: int, iterations: int) -> float:
         times = time_grid(schedule, steps)

@@ -19,6 +19,7 @@ class Sizes:
     min_skill: float = 0.9  # of the factor regressor, for a factor to be read out
 
     regressor_steps: int = 6000
+    base_width: int = 48  # channels of the first level of its U-Net
     base_steps: int = 8000
     base_batch: int = 64
     sampling_steps: int = 50  # of DDIM, wherever an experiment does not say otherwise
@@ -35,13 +36,17 @@ class Sizes:
     isometry_ratios: tuple[float, ...] = (0.3, 1.0, 3.0)  # E2: times `balance`; 0, the control, is always there
     isometry_balance: float = 0.075  # E2: gradient of the term over that of the loss, at 1
     geometry_pairs: int = 32  # E2: of noises
+    geometry_times: tuple[float, ...] = (1.0, 0.8, 0.6)  # E2
+    geometry_steps: int = 20  # E2: of DDIM and of the arcs
     geometry_samples: int = 1000  # E2: for a Fréchet distance
 
     pooled_steps: int = 10000  # E3: of the model of half the side
     fisher_images: int = 256  # E3
     fisher_times: int = 21  # E3
 
+    classifier_width: int = 32  # E4: channels of its first level
     classifier_steps: int = 3000  # E4
+    classifier_held_out: int = 1000  # E4: images
     guided_samples: int = 400  # E4: for each weight
     guidance_weights: tuple[float, ...] = (0.0, 1.0, 3.0, 6.0)  # E4
 
@@ -68,24 +73,29 @@ FAST = Sizes(
     threads=1,
     min_skill=-1e9,
     regressor_steps=30,
+    base_width=8,
     base_steps=40,
     base_batch=16,
     sampling_steps=6,
     samples=80,
     small_samples=80,
     ancestral_steps=8,
-    edit_steps=5,
-    edit_many=10,
-    edit_latents=16,
-    edit_epochs=2,
+    edit_steps=20,
+    edit_many=40,
+    edit_latents=8,
+    edit_epochs=1,
     isometry_steps=4,
     isometry_ratios=(1.0,),
-    geometry_pairs=4,
+    geometry_pairs=3,
+    geometry_times=(1.0,),
+    geometry_steps=3,
     geometry_samples=80,
     pooled_steps=20,
     fisher_images=16,
     fisher_times=5,
+    classifier_width=8,
     classifier_steps=10,
+    classifier_held_out=32,
     guided_samples=70,
     guidance_weights=(0.0, 3.0),
     group_steps=20,
