@@ -61,7 +61,8 @@ class Context:
                 f"seed={seed}",
             ]
             config = load_image_config(preset, [*settings, "device=cpu", "figures_every=1000000", *overrides])
-            folder = train_image_model(config, self.out / "models" / key, parts=parts)
+            with torch.enable_grad():
+                folder = train_image_model(config, self.out / "models" / key, parts=parts)
             self._models[key] = cast(BaseModel, load_image_folder(folder).model)
         return self._models[key]
 
@@ -89,7 +90,8 @@ class Context:
         """
         folder = self.out / "parts" / name
         if not (folder / FOUND).exists():
-            network, found = make()
+            with torch.enable_grad():
+                network, found = make()
             folder.mkdir(parents=True, exist_ok=True)
             with atomic_path(folder / WEIGHTS) as temporary:
                 save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, temporary)

@@ -85,7 +85,7 @@ def run(context: Context, seed: int) -> Outcome:
 
 
 def sweep_times(steps: int, t_edit: float) -> list[float]:
-    """Up to SWEEP times of the uniform grid from 1 down to the last that is edited, each with more steps than the one before."""
+    """Up to SWEEP times of the uniform grid, from 1 down to the last that is edited, each of more steps than the one before."""
     n_edited = int(np.floor((1 - t_edit) * steps + 1e-6)) + 1
     counts = sorted({round(count) for count in np.linspace(1, n_edited, SWEEP)})
     return [1 - (count - 1) / steps for count in counts]

@@ -114,7 +114,8 @@ def measured(context: Context, model: BaseModel, seed: int) -> Figures:
         steps=sizes.geometry_steps,
         parts=sizes.geometry_steps,
     )
-    samples = context.ddim(model.composite(None), model, context.noise(sizes.geometry_samples, NOISE + seed))
+    u = context.noise(sizes.geometry_samples, NOISE + seed)
+    samples = context.ddim(model.composite(None), model, u, sizes.geometry_steps)
     y = model.state(context.pictures(context.held_out(LOSS_IMAGES)))
     t, eps = model.draw(y, torch.Generator().manual_seed(seed))
     loss = model.denoising(model.composite(None), y, t, eps).mean().item()

@@ -16,6 +16,7 @@ from tts.training.hae import HaeTraining, train_hae
 
 TITLE = "Group-structured denoising: codes of x0_hat along DDIM runs, moved by exp(Δλ L)"
 NOISE = 10000  # seeds of states from here on
+START = 0.98  # t where runs begin: it is noise there, and log-SNR does not yet plunge
 REACH = 2  # steps of an action in training
 BLOCKS = (2,) * 8
 PIXEL_STD = 0.3
@@ -49,7 +50,7 @@ def run(context: Context, seed: int) -> Outcome:
     """Draw denoising runs of the base of this seed, train three predictors on them, and report those held out."""
     sizes, base = context.sizes, context.base(seed)
     u = context.noise(sizes.path_runs, NOISE + seed)
-    times = time_grid(base.schedule, sizes.path_steps)
+    times = time_grid(base.schedule, sizes.path_steps, start=START)
     runs = denoising_trajectories(base.composite(None), u, base.schedule, times, reach=REACH)
     held = max(1, sizes.path_runs // 8)
     shown, tested = runs.runs(slice(held, None)), runs.runs(slice(0, held))

@@ -1,11 +1,12 @@
 """What an experiment should show: each figure with its expected direction and threshold, judged over the seeds."""
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 Figures = dict[str, float]
 
@@ -49,7 +50,7 @@ class Expectation:
         """`pass` or `not reached` for the values of the seeds; empty where nothing is asked."""
         if self.below is None and self.above is None:
             return ""
-        mean = statistics.fmean(values) if values else math.nan
+        mean = float(np.mean(values)) if values else math.nan
         # a NaN is on no side
         high = self.below is None or mean < self.below
         low = self.above is None or mean > self.above
@@ -84,8 +85,8 @@ def spread(values: Sequence[float]) -> str:
     """Mean ± deviation; of one value itself, of none a dash."""
     if not values:
         return "–"
-    mean = statistics.fmean(values)
-    return f"{mean:.4g}" if len(values) == 1 else f"{mean:.4g} ± {statistics.stdev(values):.2g}"
+    mean = np.mean(values)
+    return f"{mean:.4g}" if len(values) == 1 else f"{mean:.4g} ± {np.std(values, ddof=1):.2g}"
 
 
 def ratio(a: float, b: float) -> float:
