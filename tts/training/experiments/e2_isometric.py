@@ -53,7 +53,7 @@ def run(context: Context, seed: int) -> Outcome:
     trainable, generator = copy.deepcopy(base).requires_grad_(True), torch.Generator().manual_seed(seed)
     balance = sizes.isometry_balance
     weight = context.value(f"isometry-weight-seed{seed}", lambda: balanced_weight(trainable, x, balance, generator))
-    runs = {CONTROL: ("model.isometry.weight=0.0",)}
+    runs: dict[str, tuple[str, ...]] = {CONTROL: ("model.isometry.weight=0.0",)}
     for factor in sizes.isometry_ratios:
         runs[f"{factor:g}"] = (f"model.isometry.weight={factor * weight:.6g}",)
     runs["flat"] = (*runs[PAPER], "model.isometry.manifold=flat")

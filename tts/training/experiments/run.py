@@ -97,7 +97,11 @@ def run_experiments(out: Path, only: Sequence[str] = (), seeds: Sequence[int] = 
 
 def all_tables(out: Path) -> str:
     """The tables of all rows that are there, whatever run made them; their plots are drawn."""
-    return "\n".join(table for name in MODULES if (table := _table(out, experiment(name))))
+    found = read_json(out / SETTINGS)
+    head = f"{found['data']}, {found['size']} pixels; base models of {found['base_steps']} steps; all sizes in {SETTINGS}."
+    if found == to_dict(FAST):
+        head = f"**A fast run, to be compared with nothing.** {head}"
+    return "\n".join([f"{head}\n", *(table for name in MODULES if (table := _table(out, experiment(name))))])
 
 
 def _table(out: Path, each: Experiment) -> str:

@@ -77,7 +77,7 @@ def test_a_killed_run_keeps_the_rows_it_has(counted, tmp_path, monkeypatch):
 
 def test_other_sizes_and_unknown_experiments_are_refused(counted, tmp_path, monkeypatch, capsys):
     run_experiments(tmp_path, [], [0], fast=True)
-    with pytest.raises(ConfigError, match=r"made with other sizes \(size: 16 there, 32 here; .*regressor_steps: 30 there, 6000 here"):
+    with pytest.raises(ConfigError, match=r"made with other sizes \(size: 16 there, 32 here; .*steps: 30 there, 6000 here"):
         run_experiments(tmp_path, [], [0])
     monkeypatch.undo()
     assert main(["image", "experiments", "--out", str(tmp_path / "new"), "--only", "E9"]) != 0
