@@ -26,14 +26,25 @@ def out(tmp_path_factory):
     return tmp_path_factory.mktemp("experiments")
 
 
+def figures_of(name, out):
+    return outcome_from(runner.read_json(out / "rows" / f"{name}-seed0.json")).figures
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_an_experiment_runs_from_end_to_end_with_its_controls(name, out):
     text = run_experiments(out, [name], [0], fast=True)
     each = experiment(name)
-    figures = outcome_from(runner.read_json(out / "rows" / f"{name}-seed0.json")).figures
+    figures = figures_of(name, out)
     assert CONTROLS[name] <= set(figures) == {row.figure for row in each.expectations}
     assert {key: value for key, value in figures.items() if not math.isfinite(value)} == {}
     assert text.startswith("**A fast run, to be compared with nothing.** sprites, 16 pixels; base models of 40 steps")
     assert f"## {each.title}" in text and all(f"| {row.figure} |" in text for row in each.expectations)
     assert (out / "RESULTS.md").read_text() == text
     assert all((out / "plots" / f"{name}-{plot.name}.png").stat().st_size > 1000 for plot in each.plots)
+
+
+def test_fine_tuning_with_the_isometry_term_ends_elsewhere_than_the_control(out):
+    run_experiments(out, ["E2"], [0], fast=True)
+    figures = figures_of("E2", out)
+    assert abs(figures["L_iso / control"] - 1) > 1e-6 and abs(figures["loss / control"] - 1) > 1e-7
+    assert figures["L_iso base"] != figures["L_iso control"]
