@@ -25,6 +25,7 @@ NOISE = 8000  # seeds of states from here on
 HEART = 2  # value of the shape
 PLACE, NEAR = 0.8, 0.15  # of x in [0, 1], and how near is a hit
 STRONG = 3.0
+ACTIVE = (0.0, 0.95)  # times of the guidance: a step from t = 1, where alpha is all but 0, multiplies a classifier's errors
 VALUES = ("scale", "x", "y")  # factors in order
 
 EXPECTATIONS = (
@@ -54,10 +55,10 @@ def run(context: Context, seed: int) -> Outcome:
     shape = classifier.index("shape")
     hits, diversities, images = [], [], {}
     for weight in sizes.guidance_weights:
-        images[weight] = guide([Wish(name="shape", values=(HEART,), weight=weight)])
+        images[weight] = guide([_heart(weight)])
         hits.append(float(guide.hearts(images[weight]).mean()))
         diversities.append(guide.diversity(images[weight]))
-    wishes = [Wish(name="shape", values=(HEART,), weight=STRONG), Wish(name="x", values=(PLACE,), weight=STRONG)]
+    wishes = [_heart(STRONG), Wish(name="x", values=(PLACE,), weight=STRONG, interval=ACTIVE)]
     plain, robust = guide(wishes), guide(wishes, robust=True)
     at = dict(zip(sizes.guidance_weights, zip(hits, diversities, strict=True), strict=True))
     strong = images[STRONG]
@@ -92,6 +93,10 @@ def trained_classifier(context: Context, base: BaseModel, seed: int) -> tuple[No
         return classifier, {"skill": skill.tolist()}
 
     return context.part(f"classifier-seed{seed}", lambda: NoisyClassifier(config), make)
+
+
+def _heart(weight: float) -> Wish:
+    return Wish(name="shape", values=(HEART,), weight=weight, interval=ACTIVE)
 
 
 class _Guide:
