@@ -20,6 +20,7 @@ VERBS = [
     "encode",
     "evaluate",
     "gap",
+    "experiments",
     "interpolate",
     "pack",
     "reconstruct",

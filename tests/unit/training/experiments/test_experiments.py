@@ -1,0 +1,50 @@
+"""The experiments E0 to E7: each from end to end with tiny models, its controls present; rows made once; tables judged."""
+
+import math
+
+import pytest
+
+from tts.training.experiments import run as runner
+from tts.training.experiments.expectations import outcome_from
+from tts.training.experiments.run import MODULES, experiment, run_experiments
+
+CONTROLS = {
+    "E0": {"FD floor", "FD ceiling", "FD blurred", "FD untrained"},
+    "E1": {"symmetric / asymmetric", "many steps / few - 1", "many steps / few, unscaled"},
+    "E2": {"L_iso control", "mRTL control", "FD / control", "loss / control"},
+    "E3": {"FD early / FD", "FD no noise / FD", "FLOPs share - formula"},
+    "E4": {"hits w = 0", "both, plain sum", "both, robust sum", "diversity w = 3 / w = 0"},
+    "E5": {"success", "D_LSBD without actions", "error after 32, unstructured"},
+    "E6": {"error after 8, unstructured", "error after 8, free", "still after 8"},
+    "E7": {"inversion error, fewest steps", "edit-friendly error", "principal R², shuffled"},
+}
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """One folder for all: the base is trained once."""
+    return tmp_path_factory.mktemp("experiments")
+
+
+def figures_of(name, out):
+    return outcome_from(runner.read_json(out / "rows" / f"{name}-seed0.json")).figures
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_an_experiment_runs_from_end_to_end_with_its_controls(name, out):
+    text = run_experiments(out, [name], [0], fast=True)
+    each = experiment(name)
+    figures = figures_of(name, out)
+    assert CONTROLS[name] <= set(figures) == {row.figure for row in each.expectations}
+    assert {key: value for key, value in figures.items() if not math.isfinite(value)} == {}
+    assert text.startswith("**A fast run, to be compared with nothing.** sprites, 16 pixels; base models of 40 steps")
+    assert f"## {each.title}" in text and all(f"| {row.figure} |" in text for row in each.expectations)
+    assert (out / "RESULTS.md").read_text() == text
+    assert all((out / "plots" / f"{name}-{plot.name}.png").stat().st_size > 1000 for plot in each.plots)
+
+
+def test_fine_tuning_with_the_isometry_term_ends_elsewhere_than_the_control(out):
+    run_experiments(out, ["E2"], [0], fast=True)
+    figures = figures_of("E2", out)
+    assert abs(figures["L_iso / control"] - 1) > 1e-6 and abs(figures["loss / control"] - 1) > 1e-7
+    assert figures["L_iso base"] != figures["L_iso control"]
