@@ -56,8 +56,8 @@ class Benchmark:
     profile: str = "mini"
     minutes: float = 0.0
     sampling_steps: int = 50
-    images: int = 128
-    samples: int = 500
+    images: int = 64
+    samples: int = 400
     trees: Trees = Trees.HISTOGRAM
     overrides: tuple[str, ...] = ()
     fast: bool = False

@@ -60,7 +60,7 @@ def test_variants_have_rows_of_their_own_and_the_base_of_guided_methods_one(benc
 
 
 def test_the_trees_are_those_that_are_asked_for_and_fast_ones_otherwise():
-    assert Benchmark().settings(3) == EvaluationSettings(images=128, samples=500, trees=Trees.HISTOGRAM, seed=3)
+    assert Benchmark().settings(3) == EvaluationSettings(images=64, samples=400, trees=Trees.HISTOGRAM, seed=3)
     assert Benchmark(trees=Trees.EXACT).settings(0).trees is Trees.EXACT
 
 

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", choices=("mini", "paper"), default="mini", help="presets METHOD_PROFILE of conf/image")
     parser.add_argument("--minutes", type=float, default=0.0, help="CPU minutes each method trains; 0: the steps of its preset")
     parser.add_argument("--sampling-steps", type=int, default=50, help="of reconstructions and samples")
-    parser.add_argument("--images", type=int, default=128, metavar="N", help="images reconstructed")
-    parser.add_argument("--samples", type=int, default=500, metavar="N", help="images drawn for the Fréchet distance")
+    parser.add_argument("--images", type=int, default=64, metavar="N", help="images reconstructed")
+    parser.add_argument("--samples", type=int, default=400, metavar="N", help="images drawn for the Fréchet distance")
     parser.add_argument(
         "--trees",
         choices=("histogram", "exact"),
