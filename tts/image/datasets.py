@@ -1,5 +1,6 @@
 """What every set of images offers, and the one door to all of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +50,22 @@ class ImageSet(Protocol):
 
     def labels(self, index: ArrayLike) -> NDArray[np.int64] | None:
         """What is known of the images at `index` (n,), (n, K) of numbers from 0 up; None where nothing is."""
+
+
+def labels_of(images: ImageSet, index: ArrayLike, names: Sequence[str]) -> NDArray[np.int64]:
+    """The labels with these names of the images at `index` (n,), (n, names).
+
+    Raises:
+        DataError: if the images do not have them.
+    """
+    missing = [name for name in names if name not in images.label_names]
+    labels = None if missing else images.labels(index)
+    if labels is None:
+        raise DataError(
+            f"{images.name}: has no label {', '.join(missing or names)}. Known labels: "
+            f"{', '.join(images.label_names) or 'none'}."
+        )
+    return labels[:, [images.label_names.index(name) for name in names]]
 
 
 def open_images(name_or_path: str, *, size: int = 32) -> ImageSet:

@@ -3,17 +3,25 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from tts.config import from_dict, to_dict
-from tts.data.files import atomic_path, read_json, write_json
+from tts.data.files import write_json
 from tts.errors import ConfigError, DataError, ModelError
 from tts.image.guidance.classifier import ClassifierConfig, NoisyClassifier
-from tts.inference.whole_folder import CARD, CONFIG, WEIGHTS, build_of_weights, find_folder, whole_folder
+from tts.inference.whole_folder import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    build_of_weights,
+    find_folder,
+    others_in,
+    read_head,
+    save_weights,
+    whole_folder,
+)
 
 FORMAT, VERSION = "noisy classifier", 1
 FILES = (CONFIG, WEIGHTS, CARD)
-COMMAND = "glottis image guide"
+WRITER = "save_classifier"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +39,9 @@ def save_classifier(folder: Path, classifier: NoisyClassifier, card: str) -> Non
     Raises:
         ModelError: if `folder` holds anything but such a folder.
     """
-    others = sorted(path.name for path in folder.iterdir() if path.name not in FILES) if folder.exists() else []
-    with whole_folder(folder, others) as part:
+    with whole_folder(folder, others_in(folder, FILES)) as part:
         write_json(part / CONFIG, to_dict(ClassifierFolder(format=FORMAT, version=VERSION, classifier=classifier.config)))
-        with atomic_path(part / WEIGHTS) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}, temporary)
+        save_weights(part / WEIGHTS, classifier)
         (part / CARD).write_text(card, encoding="utf-8")
 
 
@@ -45,13 +51,9 @@ def load_classifier(folder: Path) -> NoisyClassifier:
     Raises:
         ModelError: if a file is missing, or its content is not what the others say; nothing is loaded in part.
     """
-    folder = find_folder(folder, COMMAND)
+    folder = find_folder(folder, WRITER)
     try:
-        values = read_json(folder / CONFIG)
-        found = (values.get("format"), values.get("version")) if isinstance(values, dict) else type(values).__name__
-        if found != (FORMAT, VERSION):
-            raise ModelError(f"{folder / CONFIG}: found format and version {found}, expected {(FORMAT, VERSION)}.")
-        head = from_dict(ClassifierFolder, values)
+        head = from_dict(ClassifierFolder, read_head(folder, (FORMAT, VERSION), WRITER))
     except (ConfigError, DataError, ValueError) as err:
         raise ModelError(f"{folder}: {err}") from err
     return build_of_weights(lambda: NoisyClassifier(head.classifier), folder / WEIGHTS).requires_grad_(False)

@@ -5,16 +5,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
 from torch import nn
 
 from tts.config import check_ranges, from_dict, to_dict
-from tts.data.files import atomic_path, read_json, write_json
+from tts.data.files import read_json, write_json
 from tts.errors import ConfigError, DataError, ModelError
 from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, FixedDelta, FixedDeltaConfig
 from tts.image.edit_steps import Attribute
 from tts.image.model import DiffusionModelBase
-from tts.inference.whole_folder import CONFIG, WEIGHTS, build_of_weights, whole_folder
+from tts.inference.whole_folder import CONFIG, WEIGHTS, build_of_weights, others_in, save_weights, whole_folder
 
 FORMAT, VERSION = "edit", 1
 
@@ -66,11 +65,9 @@ def save_edit(folder: Path, config: EditConfig, delta: nn.Module) -> None:
     Raises:
         ModelError: if `folder` holds anything else.
     """
-    others = sorted(p.name for p in folder.iterdir() if p.name not in (CONFIG, WEIGHTS)) if folder.exists() else []
-    with whole_folder(folder, others) as part:
+    with whole_folder(folder, others_in(folder, (CONFIG, WEIGHTS))) as part:
         write_json(part / CONFIG, to_dict(config))
-        with atomic_path(part / WEIGHTS) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in delta.state_dict().items()}, temporary)
+        save_weights(part / WEIGHTS, delta)
 
 
 def load_edit(folder: Path, model: DiffusionModelBase) -> tuple[Attribute, EditConfig]:

@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from tts.config import from_dict, to_dict
-from tts.data.files import atomic_path, read_json, write_json, write_text
-from tts.errors import ModelError
+from tts.data.files import write_json, write_text
 from tts.image.groups.config import HaeConfig
 from tts.image.groups.hae import HomomorphismAutoencoder
-from tts.inference.whole_folder import CARD, CONFIG, WEIGHTS, build_of_weights, whole_folder
+from tts.inference.whole_folder import CARD, CONFIG, WEIGHTS, build_of_weights, others_in, read_head, save_weights, whole_folder
 
 FORMAT, VERSION = "hae", 1
 FILES = (CONFIG, WEIGHTS, CARD)
@@ -31,12 +28,9 @@ def save_hae(folder: Path, hae: HomomorphismAutoencoder, card: str) -> None:
     Raises:
         ModelError: if `folder` holds anything but such a folder.
     """
-    others = sorted(path.name for path in folder.iterdir() if path.name not in FILES) if folder.exists() else []
-    with whole_folder(folder, others) as part:
+    with whole_folder(folder, others_in(folder, FILES)) as part:
         write_json(part / CONFIG, to_dict(HaeFolderConfig(format=FORMAT, version=VERSION, model=hae.config)))
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in hae.state_dict().items()}
-        with atomic_path(part / WEIGHTS) as temporary:
-            save_file(state, temporary)
+        save_weights(part / WEIGHTS, hae)
         write_text(part / CARD, card)
 
 
@@ -48,9 +42,6 @@ def load_hae(folder: Path) -> HomomorphismAutoencoder:
         ModelError: if it is that of something else, or the weights are not exactly those of its configuration.
         ConfigError: naming the key, if a value is not what it may be.
     """
-    values = read_json(folder / CONFIG)
-    found = (values.get("format"), values.get("version")) if isinstance(values, dict) else type(values).__name__
-    if found != (FORMAT, VERSION):
-        raise ModelError(f"{folder / CONFIG}: found format and version {found}, expected {(FORMAT, VERSION)}.")
+    values = read_head(folder, (FORMAT, VERSION), "save_hae")
     config = from_dict(HaeFolderConfig, values, where=str(folder / CONFIG)).model
     return build_of_weights(lambda: HomomorphismAutoencoder(config), folder / WEIGHTS)

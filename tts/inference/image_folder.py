@@ -6,17 +6,25 @@ Its weights are the moving average of those in training, frozen parts (base, fir
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
-from torch import nn
-
 from tts.config import check_ranges, from_dict, to_dict
-from tts.data.files import atomic_path, read_json, write_json
+from tts.data.files import write_json
 from tts.errors import ConfigError, DataError, ModelError
 from tts.image.latent_prior import LatentPrior, LatentPriorConfig
 from tts.image.model import RepresentationModel
 from tts.image.registry import build_model, config_from_dict
 from tts.inference.image_codes import CodeStatistics
-from tts.inference.whole_folder import CARD, CONFIG, WEIGHTS, build_of_weights, find_folder, whole_folder, zip_folder
+from tts.inference.whole_folder import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    build_of_weights,
+    find_folder,
+    others_in,
+    read_head,
+    save_weights,
+    whole_folder,
+    zip_folder,
+)
 
 CODES, PRIOR = "codes.safetensors", "prior.safetensors"
 FILES = (CONFIG, WEIGHTS, CODES, PRIOR, CARD)
@@ -72,16 +80,15 @@ def save_image_folder(folder: Path, loaded: LoadedImageModel, card: str) -> None
     Raises:
         ModelError: if `folder` holds anything but such a model folder.
     """
-    others = sorted(path.name for path in folder.iterdir() if path.name not in FILES) if folder.exists() else []
-    with whole_folder(folder, others) as part:
+    with whole_folder(folder, others_in(folder, FILES)) as part:
         prior = None if loaded.prior is None else loaded.prior.config
         head = FolderConfig(format=FORMAT, version=VERSION, trained=loaded.trained, prior=prior)
         write_json(part / CONFIG, to_dict(head) | {"model": to_dict(loaded.model.config)})
-        _save_weights(part / WEIGHTS, loaded.model)
+        save_weights(part / WEIGHTS, loaded.model)
         if loaded.codes is not None:
             loaded.codes.save(part / CODES)
         if loaded.prior is not None:
-            _save_weights(part / PRIOR, loaded.prior)
+            save_weights(part / PRIOR, loaded.prior)
         (part / CARD).write_text(card, encoding="utf-8")
 
 
@@ -93,13 +100,7 @@ def load_image_folder(folder: Path) -> LoadedImageModel:
     """
     folder = find_folder(folder, COMMAND)
     try:
-        values = read_json(folder / CONFIG)
-        found = (values.get("format"), values.get("version")) if isinstance(values, dict) else type(values).__name__
-        if found != (FORMAT, VERSION):
-            raise ModelError(
-                f"{folder / CONFIG}: found format and version {found}, expected {(FORMAT, VERSION)}. Give the folder that "
-                f"`{COMMAND}` wrote."
-            )
+        values = read_head(folder, (FORMAT, VERSION), COMMAND)
         config = config_from_dict(values.pop("model", None))
         head = from_dict(FolderConfig, values)
         if head.prior is not None and (head.prior.n_units, head.prior.unit_dim) != (config.n_units, config.unit_dim):
@@ -115,11 +116,6 @@ def load_image_folder(folder: Path) -> LoadedImageModel:
     if config.n_units:
         codes = CodeStatistics.load(folder / CODES, config.n_units, config.unit_dim)
     return LoadedImageModel(model=model, trained=head.trained, codes=codes, prior=prior)
-
-
-def _save_weights(path: Path, network: nn.Module) -> None:
-    with atomic_path(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
 
 
 def pack_image_model(source: Path, out: Path, card: str) -> Path:

@@ -15,7 +15,7 @@ from tts.data.content_file import ContentKind
 from tts.data.files import atomic_path, read_json, write_json
 from tts.data.statistics import STATISTICS, TOKENS, Statistics
 from tts.errors import ConfigError, DataError, ModelError, TextError
-from tts.inference.whole_folder import CARD, CONFIG, WEIGHTS, build_of_weights, find_folder, whole_folder
+from tts.inference.whole_folder import CARD, CONFIG, WEIGHTS, build_of_weights, find_folder, others_in, read_head, whole_folder
 from tts.speech.config import SpeechConfig
 from tts.speech.model import SourceFilterModel
 from tts.speech.recognizer import LoadedRecognizer, load_recognizer, save_recognizer
@@ -26,6 +26,7 @@ SPEAKERS = "speakers.safetensors"
 RECOGNIZER = "recognizer"
 FILES = (CONFIG, WEIGHTS, SPEAKERS, TOKENS, STATISTICS, CARD, RECOGNIZER)
 KIND, VERSION = "source_filter", 1
+COMMAND = "glottis pack"  # what writes such folders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +83,9 @@ def load_model_folder(folder: Path) -> LoadedModel:
     Raises:
         ModelError: if a file is missing, or its content is not what the others say; nothing is loaded in part.
     """
-    folder = find_folder(folder, "glottis pack")
+    folder = find_folder(folder, COMMAND)
     try:
-        values = read_json(folder / CONFIG)
-        found = (values.get("kind"), values.get("version")) if isinstance(values, dict) else type(values).__name__
-        if found != (KIND, VERSION):
-            raise ModelError(
-                f"{folder / CONFIG}: found kind and version {found}, expected {(KIND, VERSION)}. Give the folder that "
-                "`glottis pack` wrote."
-            )
-        config = from_dict(FolderConfig, values)
+        config = from_dict(FolderConfig, read_head(folder, (KIND, VERSION), COMMAND, key="kind"))
         tokens = Tokens.load(folder / TOKENS)
         statistics = Statistics.load(folder / STATISTICS)
     except (ConfigError, DataError, TextError, ValueError) as err:
@@ -133,7 +127,7 @@ def recognizer_of(config: SpeechConfig, folder: Path) -> LoadedRecognizer | None
 
 def _other_things(folder: Path) -> list[str]:
     """What in a folder is not of a model of this kind."""
-    names = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    names = others_in(folder, FILES)
     if (folder / CONFIG).is_file():
         values = read_json(folder / CONFIG)
         if not isinstance(values, dict) or values.get("kind") != KIND:

@@ -2,16 +2,17 @@
 
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from tts.data.files import atomic_path, some
+from tts.data.files import atomic_path, read_json, some
 from tts.errors import ModelError
 from tts.nets.weights import load_weights
 
@@ -46,6 +47,39 @@ def whole_folder(folder: Path, others: Sequence[str]) -> Iterator[Path]:
         shutil.rmtree(retired, ignore_errors=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def others_in(folder: Path, files: Collection[str]) -> list[str]:
+    """The names in a folder that are none of `files`, sorted; none where there is no folder."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in files) if folder.exists() else []
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write the weights of a network, safetensors, whole or not at all."""
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
+
+
+def read_head(folder: Path, expected: tuple[str, int], command: str, key: str = "format") -> dict[str, Any]:
+    """The values of a folder's config.json, which must be of the expected format and version.
+
+    Args:
+        folder: of the model.
+        expected: format and version.
+        command: what writes such folders, for the message.
+        key: under which the format stands.
+
+    Raises:
+        DataError: if config.json is missing or not JSON.
+        ModelError: if it is that of something else.
+    """
+    values = read_json(folder / CONFIG)
+    found = (values.get(key), values.get("version")) if isinstance(values, dict) else type(values).__name__
+    if not isinstance(values, dict) or found != expected:
+        raise ModelError(
+            f"{folder / CONFIG}: found {key} and version {found}, expected {expected}. Give the folder that `{command}` wrote."
+        )
+    return values
 
 
 def find_folder(folder: Path, command: str) -> Path:

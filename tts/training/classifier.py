@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from tts.config import check_ranges
 from tts.diffusion import TimeSampler, add_noise, expand_like
-from tts.errors import ConfigError, DataError, ModelError
-from tts.image.datasets import ImageSet, to_model
+from tts.errors import ConfigError, DataError
+from tts.image.datasets import ImageSet, labels_of, to_model
 from tts.image.guidance.classifier import ClassifierConfig, HeadConfig, HeadKind, NoisyClassifier
 from tts.image.model import DiffusionModelBase
+from tts.training.small import split_index, step_on
 
 MIN_RESIDUAL = 1e-6  # variance below which a value is as good as known
 
@@ -76,18 +77,15 @@ def train_classifier(
         DataError: if the images do not have the attributes of the heads, or are too few to hold some out.
         ModelError: if a weight or loss is not finite.
     """
-    columns = _columns(config, images)
+    labels_of(images, np.zeros(1, dtype=np.int64), [head.name for head in config.heads])  # are they there at all?
     generator = torch.Generator().manual_seed(settings.seed)
-    order = np.random.default_rng(settings.seed).permutation(len(images))
-    held_out, train = order[: settings.n_held_out], order[settings.n_held_out :]
-    if len(train) == 0:
-        raise DataError(f"{images.name}: {len(images)} images, of which {settings.n_held_out} are held out. Hold out fewer.")
+    train, held_out = split_index(images, settings)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)  # noqa: TID251  initial weights and dropout know no generator
         model = NoisyClassifier(config).to(device)
-        _fit(model, settings, lambda rows: _read(images, train[rows], columns, device), len(train), generator)
+        _fit(model, settings, lambda rows: _read(images, train[rows], config, device), len(train), generator)
     model.eval().requires_grad_(False)
-    skill, misses = _measure(model, _batches(images, held_out, columns, settings.batch_size, device), generator)
+    skill, misses = _measure(model, _batches(images, held_out, config, settings.batch_size, device), generator)
     model.residual.copy_(misses.clamp(min=MIN_RESIDUAL))
     return model, skill
 
@@ -107,12 +105,7 @@ def _fit(
         x0, labels = read(torch.randint(count, (settings.batch_size,), generator=generator).numpy())
         t = times.draw(len(x0), generator)[0].to(x0.device)
         loss = head_losses(model, noisy_state(model, x0, t, generator), t, labels).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        if not torch.isfinite(norm):
-            raise ModelError(f"the classifier diverged at step {step}: its gradient is not finite. Lower lr.")
-        optimizer.step()
+        step_on(loss, model, optimizer, settings.clip, f"classifier, step {step}")
 
 
 def noisy_state(model: NoisyClassifier, x0: Tensor, t: Tensor, generator: torch.Generator) -> Tensor:
@@ -148,7 +141,7 @@ def skill_by_time(model: NoisyClassifier, images: ImageSet, index: NDArray[np.in
     does not, something but the image gives the label away.
     """
     device = model.residual.device
-    batches = _batches(images, index, _columns(model.config, images), 64, device)
+    batches = _batches(images, index, model.config, 64, device)
     return _measure(model, batches, generator)[0]
 
 
@@ -179,25 +172,14 @@ def _measure(
     return skill, residual
 
 
-def _columns(config: ClassifierConfig, images: ImageSet) -> list[int]:
-    """Where the labels of each head are."""
-    missing = [head.name for head in config.heads if head.name not in images.label_names]
-    if missing:
-        raise DataError(
-            f"{images.name}: has no label {', '.join(missing)}. Known labels: {', '.join(images.label_names) or 'none'}."
-        )
-    return [images.label_names.index(head.name) for head in config.heads]
-
-
-def _read(images: ImageSet, rows: NDArray[np.int64], columns: list[int], device: torch.device) -> tuple[Tensor, Tensor]:
-    labels = images.labels(rows)
-    if labels is None:
-        raise DataError(f"{images.name}: has no labels. Take a set that has.")
-    return to_model(images.images(rows)).to(device), torch.from_numpy(labels[:, columns]).to(device)
+def _read(images: ImageSet, rows: NDArray[np.int64], config: ClassifierConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The images at these rows, and the labels of each head."""
+    labels = labels_of(images, rows, [head.name for head in config.heads])
+    return to_model(images.images(rows)).to(device), torch.from_numpy(labels).to(device)
 
 
 def _batches(
-    images: ImageSet, index: NDArray[np.int64], columns: list[int], size: int, device: torch.device
+    images: ImageSet, index: NDArray[np.int64], config: ClassifierConfig, size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     for start in range(0, len(index), size):
-        yield _read(images, index[start : start + size], columns, device)
+        yield _read(images, index[start : start + size], config, device)

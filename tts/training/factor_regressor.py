@@ -11,10 +11,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tts.config import check_ranges
-from tts.errors import DataError, ModelError
-from tts.image.datasets import ImageSet, to_model
+from tts.errors import ModelError
+from tts.image.datasets import ImageSet, labels_of, to_model
 from tts.image.factor_regressor import FactorHead, FactorKind, FactorRegressor, RegressorConfig, read_images
+from tts.training.small import split_index, step_on
 
+CLIP = 1.0  # norm of the gradient
 MIN_SKILL = 0.9  # below it what a factor's readout says of an edit says as much of the reader
 
 
@@ -33,19 +35,6 @@ class RegressorTraining:
         check_ranges(self, "regressor training", "steps batch_size n_held_out", 1, 1e9)
         check_ranges(self, "regressor training", "lr weight_decay", 0, 1)
         check_ranges(self, "regressor training", "seed", 0, 1e18)
-
-
-def split_index(images: ImageSet, settings: RegressorTraining) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the images that are trained on and of those held out, in random order; a function of the seed.
-
-    Raises:
-        DataError: if there are too few images to hold some out.
-    """
-    order = np.random.default_rng(settings.seed).permutation(len(images))
-    train, held_out = order[settings.n_held_out :], order[: settings.n_held_out]
-    if len(train) == 0:
-        raise DataError(f"{images.name}: {len(images)} images, of which {settings.n_held_out} are held out. Hold out fewer.")
-    return train, held_out
 
 
 def train_regressor(settings: RegressorTraining, config: RegressorConfig, images: ImageSet) -> FactorRegressor:
@@ -67,12 +56,7 @@ def train_regressor(settings: RegressorTraining, config: RegressorConfig, images
         x, labels = to_model(images.images(rows)), head_labels(config, images, rows)
         outputs = zip(config.heads, model.outputs(x), labels.T, strict=True)
         loss = torch.stack([_loss(head, output, label) for head, output, label in outputs]).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if not torch.isfinite(norm):
-            raise ModelError(f"the factor regressor diverged at step {step}: its gradient is not finite. Lower lr.")
-        optimizer.step()
+        step_on(loss, model, optimizer, CLIP, f"factor regressor, step {step}")
     return model.eval().requires_grad_(False)
 
 
@@ -82,11 +66,7 @@ def head_labels(config: RegressorConfig, images: ImageSet, rows: NDArray[np.int6
     Raises:
         DataError: if the images do not have them.
     """
-    labels = images.labels(rows)
-    missing = [head.name for head in config.heads if head.name not in images.label_names]
-    if labels is None or missing:
-        raise DataError(f"{images.name}: has no label {', '.join(missing)}. Take a set that has.")
-    return torch.from_numpy(labels[:, [images.label_names.index(head.name) for head in config.heads]])
+    return torch.from_numpy(labels_of(images, rows, [head.name for head in config.heads]))
 
 
 def _loss(head: FactorHead, output: Tensor, label: Tensor) -> Tensor:

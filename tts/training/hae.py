@@ -4,14 +4,13 @@ import logging
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
 from tts.config import check_ranges
-from tts.errors import ModelError
 from tts.image.groups.actions import Moves
 from tts.image.groups.config import HaeConfig
 from tts.image.groups.hae import HomomorphismAutoencoder
+from tts.training.small import step_on
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +84,8 @@ class _Attempt:
             batch = self.moves.draw(c.batch_size, c.length, self.generator, reach=reach)
             terms = self.hae.losses(batch.observations, batch.actions, c.gamma * warm, hold_targets=warm < 1)
             loss = torch.stack(list(terms.values())).sum()
-            step_on(loss, self.hae, self.optimizer, c.max_grad_norm, f"hae training, step {step}")
+            where, advice = f"hae training, step {step}", "Lower lr or gamma."
+            step_on(loss, self.hae, self.optimizer, c.max_grad_norm, where, advice=advice)
         self.step = until
 
     @torch.no_grad()
@@ -131,17 +131,3 @@ def train_hae(config: HaeTraining, model: HaeConfig, moves: Moves) -> TrainedHae
 def ramp(step: int, length: float) -> float:
     """The share of a warm-up that is done at a step, 0 to 1."""
     return min(1.0, step / length) if length > 0 else 1.0
-
-
-def step_on(loss: Tensor, network: nn.Module, optimizer: torch.optim.Optimizer, max_norm: float, where: str) -> None:
-    """One step of the optimizer down the gradient of a loss, clipped to `max_norm`.
-
-    Raises:
-        ModelError: if the gradient is not finite.
-    """
-    optimizer.zero_grad()
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(network.parameters(), max_norm)
-    if not bool(torch.isfinite(norm)):
-        raise ModelError(f"{where}: the gradient is not finite. Lower lr or gamma.")
-    optimizer.step()

@@ -9,7 +9,8 @@ import torch
 from tts.errors import DataError, ModelError
 from tts.image.cyclic import CyclicSprites
 from tts.image.factor_regressor import FactorRegressor, regressor_config
-from tts.training.factor_regressor import RegressorTraining, readable, reader_skill, split_index, train_regressor
+from tts.training.factor_regressor import RegressorTraining, readable, reader_skill, train_regressor
+from tts.training.small import split_index
 
 SETTINGS = RegressorTraining(steps=150, batch_size=32, n_held_out=32)
 

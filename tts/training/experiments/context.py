@@ -8,24 +8,23 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tts.data.files import atomic_path, read_json, write_json
+from tts.data.files import read_json, write_json
 from tts.diffusion import sample, time_grid
 from tts.diffusion.samplers import Denoiser, Noise
-from tts.errors import DataError
 from tts.image.base import BaseModel
-from tts.image.datasets import open_images, to_model
+from tts.image.datasets import labels_of, open_images, to_model
 from tts.image.factor_regressor import FactorRegressor, read_images, regressor_config
 from tts.inference.image_folder import load_image_folder
-from tts.inference.whole_folder import WEIGHTS, build_of_weights
+from tts.inference.whole_folder import WEIGHTS, build_of_weights, save_weights
 from tts.metrics.images import frechet
 from tts.training.experiments.sizes import Sizes
-from tts.training.factor_regressor import RegressorTraining, readable, reader_skill, split_index, train_regressor
+from tts.training.factor_regressor import RegressorTraining, readable, reader_skill, train_regressor
 from tts.training.image_config import load_image_config
 from tts.training.image_parts import NONE, Parts
 from tts.training.image_run import train_image_model
+from tts.training.small import split_index
 
 T = TypeVar("T", bound=nn.Module)
 
@@ -93,8 +92,7 @@ class Context:
             with torch.enable_grad():
                 network, found = make()
             folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(folder / WEIGHTS) as temporary:
-                save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, temporary)
+            save_weights(folder / WEIGHTS, network)
             write_json(folder / FOUND, found)  # last: with it the part is whole
         return build_of_weights(build, folder / WEIGHTS).requires_grad_(False), read_json(folder / FOUND)
 
@@ -177,10 +175,7 @@ class Context:
         Raises:
             DataError: if the images do not have it.
         """
-        labels = self.images.labels(index)
-        if labels is None or factor not in self.images.label_names:
-            raise DataError(f"{self.images.name}: has no label {factor}. Take a set that has.")
-        return labels[:, self.images.label_names.index(factor)]
+        return labels_of(self.images, index, [factor])[:, 0]
 
     def noise(self, n: int, seed: int, size: int | None = None) -> Tensor:
         """States at t = 1, (n, C, H, W), a function of the seed alone: what makes two models a pair."""

@@ -11,7 +11,7 @@ from tts.image.registry import build_model
 from tts.training.experiments.context import CHUNK, Context, drawn
 from tts.training.experiments.expectations import Expectation, Outcome, ratio
 from tts.training.experiments.plots import Plot
-from tts.training.factor_regressor import split_index
+from tts.training.small import split_index
 
 TITLE = "Base model: Fréchet distance (FD) on features of the factor regressor"
 NOISE = 1000  # seeds of states from here on
