@@ -1,6 +1,8 @@
-"""A converter without a trained recogniser or vocoder: content is the mel in eight bands."""
+"""What unit tests share: scripts of tools/ as modules, and a converter whose content is the mel in eight bands."""
 
 import dataclasses
+import importlib.util
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from tts.speech.model import SourceFilterModel
 from tts.testing import make_model_folder, seeded
 
 CONTENT_DIM = 8
+TOOLS = Path(__file__).parents[2] / "tools"
 
 
 class LevelVocoder:
@@ -45,3 +48,16 @@ def make_converter(folder):
 @pytest.fixture(scope="session")
 def converter(tmp_path_factory):
     return make_converter(tmp_path_factory.mktemp("converter") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def load_tool():
+    """A script of tools/ as a module, by its name."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

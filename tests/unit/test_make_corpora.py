@@ -16,22 +16,15 @@ from tts.testing import make_tone
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def asterisk():
-    return load("make_asterisk")
+def asterisk(load_tool):
+    return load_tool("make_asterisk")
 
 
 @pytest.fixture(scope="module")
 def corpus():
     pytest.importorskip("soxr")
-    return load("make_corpus")
+    return load_tool("make_corpus")
 
 
 PROMPTS = """; a comment

@@ -1,20 +1,12 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from tts.inference.chunks import ChunkPlan
 
-SEAMS = Path(__file__).parents[2] / "tools" / "seams.py"
-
 
 @pytest.fixture(scope="module")
-def seams():
-    spec = importlib.util.spec_from_file_location("seams", SEAMS)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def seams(load_tool):
+    return load_tool("seams")
 
 
 def test_a_step_of_every_band_is_one_jump_of_its_height(seams):

@@ -1,6 +1,3 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from tts.data.corpora import read_corpus
@@ -8,15 +5,10 @@ from tts.data.kaldi_dir import write_kaldi_dir
 from tts.errors import AudioError
 from tts.testing import make_features, make_model_folder
 
-TRIAL = Path(__file__).parents[2] / "tools" / "trial.py"
-
 
 @pytest.fixture(scope="module")
-def trial():
-    spec = importlib.util.spec_from_file_location("trial", TRIAL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def trial(load_tool):
+    return load_tool("trial")
 
 
 @pytest.fixture(scope="module")
