@@ -5,15 +5,12 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tts.data.corpora import read_corpus
 from tts.testing import make_tone
-
-TOOLS = Path(__file__).parents[2] / "tools"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +19,7 @@ def asterisk(load_tool):
 
 
 @pytest.fixture(scope="module")
-def corpus():
+def corpus(load_tool):
     pytest.importorskip("soxr")
     return load_tool("make_corpus")
 
