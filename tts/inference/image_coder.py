@@ -1,5 +1,6 @@
 """Between images, codes and noise: what all uses of a trained image model are made of."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from tts.diffusion.samplers import Denoiser
 from tts.errors import ModelError
 from tts.image.datasets import to_model, to_uint8
+from tts.image.infodiffusion import InfoDiffusion
 from tts.image.model import DiffusionModelBase
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_diffusion import ImageSampling, forward, reverse
@@ -67,6 +70,18 @@ class ImageCoder:
         """Codes (n, N, d) of images, less the mean of the training data's and over their deviation."""
         return self.codes.normalize(torch.from_numpy(self.encode(images))).numpy()
 
+    def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
+        """New codes (n, N, d): of the latent prior where one was trained; of the prior that InfoDiffusion's codes follow; of
+        N(0, I) for a VAE; else of the Gaussian with mean and deviation of the training data's codes, all numbers independent.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        if self.loaded.prior is not None:
+            return self.loaded.prior.to(self.device).sample(n, generator).cpu().numpy()
+        if isinstance(self.model, InfoDiffusion):
+            return self.model.prior.sample(n, generator).numpy()
+        draws = torch.randn(n, self.config.n_units, self.config.unit_dim, generator=generator)
+        return draws.numpy() if not self.is_diffusion else self.codes.denormalize(draws).numpy()
+
     def decode(self, codes: ArrayLike, noise: ArrayLike | None = None, *, seed: int = 0, **options: Any) -> Images:
         """An image for each code, uint8 (n, C, H, W).
 
@@ -103,8 +118,16 @@ class ImageCoder:
         z = torch.from_numpy(np.asarray(self.encode(images) if codes is None else codes, dtype=np.float32))
         return self._batches(lambda x, z: forward(model, z, model.state(x), sampling), x, z)
 
-    def _render(self, z: Tensor | None, n: int, noise: ArrayLike | None, seed: int, options: dict[str, Any]) -> Images:
-        """n images of codes z (n, N, d), or of the unconditional denoiser for None."""
+    def _render(
+        self,
+        z: Tensor | None,
+        n: int,
+        noise: ArrayLike | None,
+        seed: int,
+        options: dict[str, Any],
+        guide: Callable[[Denoiser], Denoiser] | None = None,
+    ) -> Images:
+        """n images of codes z (n, N, d), or of the unconditional denoiser for None; `guide` is called anew for each batch."""
         if not isinstance(self.model, DiffusionModelBase):
             decoder = getattr(self.model, "decode", None)
             if decoder is None or z is None:
@@ -119,7 +142,7 @@ class ImageCoder:
         generator = torch.Generator().manual_seed(seed)
 
         def draw(u: Tensor, codes: Tensor | None = None) -> Tensor:
-            return model.pixels(reverse(model, codes, u, sampling, generator))
+            return model.pixels(reverse(model, codes, u, sampling, generator, guide))
 
         return to_uint8(torch.from_numpy(self._batches(draw, start) if z is None else self._batches(draw, start, z)))
 
