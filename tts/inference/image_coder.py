@@ -111,7 +111,7 @@ class ImageCoder:
         Raises:
             ModelError: for a VAE, which has no noise.
         """
-        model, sampling = self._diffusion(), ImageSampling(**options)
+        model, sampling = self.diffusion, ImageSampling(**options)
         x = self._tensor(images)
         if not self.has_codes:
             return self._batches(lambda x: forward(model, None, model.state(x), sampling), x)
@@ -155,9 +155,15 @@ class ImageCoder:
     def _state_shape(self) -> tuple[int, ...]:
         blank = torch.zeros(1, self.config.channels, self.config.size, self.config.size, device=self.device)
         with torch.no_grad():
-            return tuple(self._diffusion().state(blank).shape[1:])
+            return tuple(self.diffusion.state(blank).shape[1:])
 
-    def _diffusion(self) -> DiffusionModelBase:
+    @property
+    def diffusion(self) -> DiffusionModelBase:
+        """The model, where it is one of diffusion.
+
+        Raises:
+            ModelError: for another.
+        """
         if not isinstance(self.model, DiffusionModelBase):
             raise ModelError(f"a model of kind {self.config.kind.value} has no noise to invert. Give a diffusion model.")
         return self.model

@@ -77,7 +77,7 @@ class GeometryMeter(ImageCoder):
         Raises:
             ModelError: if the model has no noise, or the distance's features are not installed.
         """
-        model, distance = self._diffusion(), image_distance(settings.distance, self.device)
+        model, distance = self.diffusion, image_distance(settings.distance, self.device)
         generator = torch.Generator().manual_seed(settings.seed)
         rng = np.random.default_rng(settings.seed)
         a, b = self._noise(2 * settings.pairs, settings.seed).to(self.device).chunk(2)
@@ -103,7 +103,7 @@ class GeometryMeter(ImageCoder):
         Raises:
             ModelError: if the model has no noise, or the distance's features are not installed.
         """
-        model, of_images = self._diffusion(), image_distance(distance, self.device)
+        model, of_images = self.diffusion, image_distance(distance, self.device)
         state, times = model.state(self._tensor(images).to(self.device)), time_grid(model.schedule, steps)
         of_states = decoded(of_images, model.pixels)
         return measure_profile(model.composite(self._given(images)), state, model.schedule, times, of_states)
@@ -120,7 +120,7 @@ class GeometryMeter(ImageCoder):
         labels = images.labels(index) if settings.labelled else None
         if labels is None:
             return {}
-        model, t, pixels = self._diffusion(), settings.times[0], images.images(index)
+        model, t, pixels = self.diffusion, settings.times[0], images.images(index)
         noise, z = torch.from_numpy(self.invert(pixels, steps=settings.steps)), self._given(pixels)
 
         def pooled(u: Tensor, z: Tensor | None = None) -> Tensor:

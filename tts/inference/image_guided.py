@@ -86,7 +86,7 @@ class GuidedSampler(ImageCoder):
         seed: int = 0,
         **options: Any,
     ) -> Images:
-        """n images guided by a classifier; on the same seed without guidance they are those of `sample`.
+        """n images guided by a classifier; without guidance they are those of `decode` on the same codes and noise.
 
         Args:
             n: how many.
@@ -100,7 +100,7 @@ class GuidedSampler(ImageCoder):
             ModelError: if the classifier does not fit the model.
             ValueError: if a wish is for what the classifier does not know, or an option is out of range.
         """
-        model, classifier = self._diffusion(), guidance.classifier.to(self.device)
+        model, classifier = self.diffusion, guidance.classifier.to(self.device)
         classifier.require(model)
         for wish in guidance.wishes:
             head = classifier.config.heads[classifier.index(wish.name)]

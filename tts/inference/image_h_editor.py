@@ -34,7 +34,7 @@ class HEditor(ImageInverter):
         Raises:
             ModelError: if the folder is not whole, or the edit is of another model.
         """
-        attribute, config = load_edit(Path(folder), self._diffusion())
+        attribute, config = load_edit(Path(folder), self.diffusion)
         if isinstance(attribute.delta, nn.Module):
             attribute.delta.to(self.device)
         return attribute, config
@@ -104,7 +104,7 @@ class HEditor(ImageInverter):
 
         Source: Haas et al. 2024.
         """
-        model = self._diffusion()
+        model = self.diffusion
         times = time_grid(model.schedule, steps)
         unet = model.get_submodule("unet")
         if not isinstance(unet, ImageUNet):

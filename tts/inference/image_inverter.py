@@ -40,7 +40,7 @@ class ImageInverter(ImageCoder):
             ModelError: for a model without noise, or images of another shape.
             ValueError: if steps or fixed_points is out of range.
         """
-        model, x = self._diffusion(), self._tensor(images)
+        model, x = self.diffusion, self._tensor(images)
         schedule, times = model.schedule, time_grid(model.schedule, steps)
         codes = torch.from_numpy(self.encode(images)) if self.has_codes else None
 
@@ -76,7 +76,7 @@ class ImageInverter(ImageCoder):
 
     def _own(self, inversion: Inversion) -> DiffusionModelBase:
         """The model, once it is sure that the noise is its own."""
-        model = self._diffusion()
+        model = self.diffusion
         mine, shape = model_fingerprint(model), self._state_shape()
         if inversion.config.model != mine or inversion.path.shape[2:] != shape or (inversion.codes is None) == self.has_codes:
             raise ModelError(
