@@ -102,7 +102,7 @@ def _denoising(args: argparse.Namespace) -> tuple[Any, Any]:
     import torch
 
     from tts.diffusion import time_grid
-    from tts.image.groups.trajectories import denoising_trajectories
+    from tts.image.groups.trajectories import Trajectories, denoising_trajectories
     from tts.inference.image_model import ImageModel
 
     if args.runs < HELD_OUT or args.denoising_steps <= LENGTH:
@@ -114,7 +114,8 @@ def _denoising(args: argparse.Namespace) -> tuple[Any, Any]:
         raise ValueError("--model: expected a model without codes that diffuses pixels, such as a ddpm.")
     u = torch.from_numpy(model.noises(args.runs, seed=args.seed)).to(model.device)
     times = time_grid(network.schedule, args.denoising_steps)
-    found = denoising_trajectories(network.composite(None), u, network.schedule, times)
+    runs = denoising_trajectories(network.composite(None), u, network.schedule, times)
+    found = Trajectories(runs.observations.cpu(), runs.places.cpu())
     n = args.runs // HELD_OUT
     return found.runs(slice(n, None)), found.runs(slice(None, n))
 
