@@ -10,7 +10,7 @@ from torch import Tensor
 from tts.config import check_ranges
 from tts.diffusion import sample, time_grid
 from tts.image.datasets import ImageSet
-from tts.image.edit_times import Distance, Profile, measure_profile
+from tts.image.edit_times import Distance, Profile, measure_profile, rms_distance
 from tts.image.geometry.hspace import states_at
 from tts.image.geometry.paths import Path, frame_distances, ppl, unevenness
 from tts.image.geometry.scores import TimeScores, h_map, time_scores
@@ -100,10 +100,16 @@ class GeometryMeter(ImageCoder):
     def profile(self, images: Images, *, steps: int = 50, distance: DistanceKind = DistanceKind.pixels) -> Profile:
         """Distances of images (n, C, H, W) along their inversion, from which t_edit and t_boost are chosen.
 
+        Args:
+            images: uint8, a few dozen.
+            steps: of the uniform grid.
+            distance: of images; that of pixels is the root mean square here, which grows as LPIPS does.
+
         Raises:
             ModelError: if the model has no noise, or the distance's features are not installed.
         """
-        model, of_images = self.diffusion, image_distance(distance, self.device)
+        model = self.diffusion
+        of_images = rms_distance if distance is DistanceKind.pixels else image_distance(distance, self.device)
         state, times = model.state(self._tensor(images).to(self.device)), time_grid(model.schedule, steps)
         of_states = decoded(of_images, model.pixels)
         return measure_profile(model.composite(self._given(images)), state, model.schedule, times, of_states)

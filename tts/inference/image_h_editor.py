@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,7 @@ class HEditor(ImageInverter):
                     denoiser = edited(space, scaled, times, eta=config.eta, injection=injection)
                     y = unpack_path(path, config.eta).replay(denoiser, model.schedule, times)
                 else:
-                    options = {"t_boost": t_boost, "noise": row_noise(seed, rows), "injection": injection}
+                    options: dict[str, Any] = {"t_boost": t_boost, "noise": row_noise(seed, rows), "injection": injection}
                     y = sample_edited(space, scaled, path[:, 0], times, **options)
                 found.append(model.pixels(y))
             return torch.stack(found, dim=1)
@@ -106,14 +107,12 @@ class HEditor(ImageInverter):
         """
         model = self.diffusion
         times = time_grid(model.schedule, steps)
-        unet = model.get_submodule("unet")
-        if not isinstance(unet, ImageUNet):
-            raise TypeError("an image model's `unet` is an ImageUNet.")
+        unet = cast(ImageUNet, model.get_submodule("unet"))
 
         def draw(u: Tensor, z: Tensor | None = None) -> Tensor:
             return sample(model.composite(z), u, model.schedule, times, sampler="ddim")
 
-        inputs = (self._noise(n, seed),)
+        inputs: tuple[Tensor, ...] = (self._noise(n, seed),)
         if self.has_codes:
             inputs += (torch.from_numpy(self.sample_codes(n, seed=seed)),)
         with recorded_h(unet) as made:

@@ -232,7 +232,8 @@ def test_a_homomorphism_autoencoder_learns_moves_of_sprites_and_steps_of_denoisi
         (["edit", "--direction", "pullback:0", "--at", "2"], 2, "need at in (0, 1]"),
         (["edit", "--edit", "nowhere"], 1, "no such file"),
         (["edit", "--label", "shape"], 1, "no label 'shape'"),
-        (["invert", "--back", "a", "--noise", "b"], 2, "give one of them"),
+        (["invert", "--back", "a", "--noise", "b"], 2, "give it without --noise"),
+        (["edit", "--direction", "pullback:0", "--noise", "x"], 2, "is for --edit and pca:K"),
         (["invert", "--back", "nowhere"], 1, "no noise of images"),
         (["invert", "--fixed-points", "-1"], 2, "fixed_point_iterations must be"),
         (["interpolate", "--index", "0", "1", "--drawn-noise"], 1, "has no codes"),
@@ -249,7 +250,7 @@ def test_a_homomorphism_autoencoder_learns_moves_of_sprites_and_steps_of_denoisi
         (["train-edit", "--source-text", "a", "--target-text", "b", "--encoder", "DIFFAE"], 1, "kind contrastive"),
         (["train-classifier"], 1, "no known factors"),
         (["train-hae", "--runs", "2"], 2, "--runs and --denoising-steps"),
-        (["train-hae", "--transition", "group", "--blocks", "0"], 1, "hae.blocks"),
+        (["train-hae", "--runs", "8", "--denoising-steps", "9", "--blocks", "0"], 1, "hae.blocks"),
     ],
 )
 def test_a_fault_of_these_verbs_is_one_line_and_a_status(root, ddpm, diffae, tmp_path, capsys, words, status, said):

@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     model = ImageModel.from_pretrained(args.model, args.device)
     kind, _ = _way(args)
     strengths = args.strengths or STRENGTHS[kind]
+    if args.noise is not None and (kind not in ("edit", "pca") or args.data or args.index):
+        raise ValueError("--noise: is for --edit and pca:K, and no other images are read. Leave out --data and --index.")
     if kind in ("edit", "pca"):
         images, edited = _edit_h(args, model, strengths)
     else:

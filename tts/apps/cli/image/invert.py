@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from tts.inference.image_inversion import InversionKind, read_inversion, save_inversion
     from tts.inference.image_model import ImageModel
 
-    if args.back is not None and args.noise is not None:
-        raise ValueError("--back reads noise and --noise writes it: give one of them.")
+    if args.back is not None and (args.noise or args.data or args.index):
+        raise ValueError("--back reads noise and no images, and writes none: give it without --noise, --data and --index.")
     model = ImageModel.from_pretrained(args.model, args.device)
     if args.back is not None:
         images = model.restore(read_inversion(args.back))
