@@ -106,8 +106,8 @@ def _denoising(args: argparse.Namespace) -> tuple[Any, Any]:
     from tts.inference.image_model import ImageModel
 
     if args.runs < HELD_OUT or args.denoising_steps <= LENGTH:
-        found = (args.runs, args.denoising_steps)
-        raise ValueError(f"--runs and --denoising-steps must be {HELD_OUT} and {LENGTH + 1} at least, found {found}.")
+        given = (args.runs, args.denoising_steps)
+        raise ValueError(f"--runs and --denoising-steps must be {HELD_OUT} and {LENGTH + 1} at least, found {given}.")
     model = ImageModel.from_pretrained(args.model, args.device)
     network = model.diffusion
     if not network.diffuses_pixels or model.has_codes:
