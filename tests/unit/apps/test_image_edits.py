@@ -13,6 +13,7 @@ from PIL import Image
 from tts.apps.cli import main
 from tts.image.base import BaseConfig
 from tts.image.config import UNetConfig
+from tts.image.contrastive import ContrastiveConfig
 from tts.image.datasets import open_images
 from tts.image.diffae import DiffAeConfig
 from tts.image.labelled import LabelledConfig
@@ -113,6 +114,17 @@ def test_edits_are_trained_on_two_folders_and_on_labels_and_everywhere(root, ddp
     labelled = ["--data", "shapes", "--label", "shape", "--value", "2", "--images", "4", "--looked-at", "40", "--boost"]
     assert train_edit(diffae, root / "labels", *labelled, "--threads", "1", *SMALL) == 0
     assert json.loads((root / "labels" / "config.json").read_text())["t_boost"] > 0
+
+
+def test_an_edit_is_trained_on_words(root, ddpm):
+    space = Shapes(16).factors
+    sizes = {"factor_names": space.names, "factor_sizes": space.sizes}
+    words = ContrastiveConfig(size=16, n_units=6, encoder_width=4, text_width=8, **sizes)
+    encoder = written(root / "words", words)
+    texts = [words.sentences.phrase(space.names.index("shape"), value) for value in (0, 2)]
+    said = ["--source-text", texts[0], "--target-text", texts[1], "--images", "4", "--encoder", encoder]
+    assert train_edit(ddpm, root / "said", *said, "--threads", "1", *SMALL) == 0
+    assert json.loads((root / "said" / "config.json").read_text())["name"] == "said"
 
 
 def test_images_of_a_folder_are_edited_by_trained_edits_and_directions(root, ddpm, diffae, edit):
