@@ -31,6 +31,8 @@ train_config=                # preset in conf/image (default METHOD_PROFILE)
 train_args=                  # overrides of the preset, such as "steps=100 model.n_units=6"
 latent=false                 # true: a VQ first stage is trained before, and its latents are diffused in place of pixels
 base_args=                   # overrides of the preset of the base, for pdae, disdiff, clip_guided and isometric
+split=iid                    # what scores are read on: iid, compositional, or held_out (a fifth is kept from every training)
+trees=                       # of DCI: histogram (seconds; default of mini) or exact (as published, ten minutes; default of paper)
 edit_label=                  # label along which images are edited (default the first one)
 licence=                     # for the card: what the images are, and under which licence
 tag=                         # last part of the experiment's name (default method, profile, seed)
@@ -41,6 +43,8 @@ parse_options "${BASH_SOURCE[0]}" "$@"
 [[ $fast =~ ^(true|false)$ ]] || die 2 "--fast: found '$fast', expected true or false"
 [[ $latent =~ ^(true|false)$ ]] || die 2 "--latent: found '$latent', expected true or false"
 [[ $latent = false || $method != *vae ]] || die 2 "--latent: a VAE diffuses nothing"
+[[ $split =~ ^(iid|compositional|held_out)$ ]] || die 2 "--split: found '$split', expected iid, compositional or held_out"
+[[ $trees =~ ^(|exact|histogram)$ ]] || die 2 "--trees: found '$trees', expected exact or histogram"
 ((ngpu <= 1)) || die 2 "--ngpu: found $ngpu, expected 0 or 1"
 preset=${train_config:-${method}_$profile}
 [[ $preset == *.yaml || -f $root/conf/image/$preset.yaml ]] || die 2 "--method: there is no conf/image/$preset.yaml"
@@ -49,11 +53,13 @@ if [ -n "$db_root" ]; then
   data=$(absolute "$db_root")
 fi
 [ -n "${data:-}" ] || die 2 "--db_root: give the folder of the images; recipes/${recipe:-image}/README.md says where to get them"
-default_size=32
-[ "$profile" = mini ] || default_size=64
+default_size=32 default_trees=histogram
+[ "$profile" = mini ] || default_size=64 default_trees=exact
 size=${size:-$default_size}
+trees=${trees:-$default_trees}
 variant=$profile
 [ "$fast" = false ] || variant+=_fast
+[ "$split" != held_out ] || variant+=_held_out
 space=
 [ "$latent" = false ] || space=_latent
 if [ -z "$tag" ]; then
@@ -65,7 +71,8 @@ exp=$expdir/${recipe:-image}_$tag
 read -r -a train_words <<<"$train_args"
 read -r -a base_words <<<"$base_args"
 common=("data=$data" "size=$size")
-measure=() sampling=()
+[ "$split" != held_out ] || common+=(held_out=0.2)
+measure=(--trees "$trees" --split "$split") sampling=() gap=()
 case $method in
   *vae) ;;
   *) sampling=(--steps 50) ;;
@@ -73,7 +80,8 @@ esac
 prior=(--steps 3000)
 if [ "$fast" = true ]; then
   common+=(steps=300 batch_size=32 checkpoint_every=100 figures_every=150 optimizer.warmup=50)
-  measure=(--fast)
+  measure=(--fast --split "$split")
+  gap=(--images 32 --times 10)
   prior=(--steps 300 --codes 1000)
   ((${#sampling[@]} == 0)) || sampling=(--steps 10)
 fi
@@ -132,7 +140,7 @@ run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${parts[@]+
   ${train_words[@]+"${train_words[@]}"}
 resources=()
 
-# Stage 3: a diffusion model of the codes, to draw new ones from, where the method has codes.
+# Stage 3: a diffusion model of the codes, to draw new ones from, where there are codes.
 resources=("${device[@]}" --threads "$threads")
 case $method in
   ddpm | isometric | labelled) ;;
@@ -142,11 +150,16 @@ resources=("${device[@]}")
 
 # Stage 4: disentanglement, reconstruction and sample quality beside a random encoder and PCA; RESULTS.md.
 run_stage 4 evaluate "$exp" image evaluate --model "$exp/model" --out "$exp/evaluate" --seed "$seed" \
-  ${measure[@]+"${measure[@]}"} ${sampling[@]+"${sampling[@]}"}
+  "${measure[@]}" ${sampling[@]+"${sampling[@]}"}
 
-# Stage 5: pictures of what the code holds.
+# Stage 5: pictures of what the code holds; for guided methods what their base misses, and what the code fills in of it.
 run_stage 5 draw "$exp" image draw --model "$exp/model" --out "$exp/pictures" ${edit_label:+--label "$edit_label"} \
   ${sampling[@]+"${sampling[@]}"}
+case $method in
+  pdae | disdiff | clip_guided)
+    run_stage 5 gap "$exp" image gap --model "$exp/model" --out "$exp/gap" --seed "$seed" ${gap[@]+"${gap[@]}"}
+    ;;
+esac
 resources=()
 
 # Stage 6: a folder with its card, and a zip of it.

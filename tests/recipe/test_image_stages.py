@@ -49,6 +49,15 @@ def test_guided_methods_share_their_base_and_clip_guided_has_an_encoder(shapes):
     assert value(train, "--base") == value(base, "--exp") + "/model"
 
 
+def test_the_gap_of_the_base_is_measured_of_guided_methods(shapes):
+    assert shapes.run("--method", "pdae", "--fast", "true").returncode == 0
+    calls = shapes.calls()
+    assert verbs(calls) == ["train", "train", "train-prior", "evaluate", "draw", "gap", "pack"]
+    gap = calls[5]
+    assert value(gap, "--model") == value(calls[1], "--exp") + "/model"
+    assert value(gap, "--times") == "10" and "--steps" not in gap
+
+
 def test_latents_come_from_a_first_stage_on_which_a_base_of_its_own_stands(shapes):
     assert shapes.run("--method", "disdiff", "--latent", "true", "--stop_stage", "2").returncode == 0
     stage, base, train = shapes.calls()
@@ -76,6 +85,14 @@ def test_models_without_codes_have_no_prior_and_the_isometric_one_goes_on_from_a
         assert verbs(shapes.calls()) == ["train", "evaluate", "draw", "pack"]
 
 
+def test_what_is_held_out_is_kept_from_every_training_and_measured(shapes):
+    assert shapes.run("--method", "pdae", "--split", "held_out").returncode == 0
+    base, train, _, evaluate = shapes.calls()[:4]
+    assert "held_out=0.2" in base and "held_out=0.2" in train
+    assert value(base, "--exp").endswith("/shapes_ddpm_mini_held_out_32")
+    assert (value(evaluate, "--split"), value(evaluate, "--trees")) == ("held_out", "histogram")
+
+
 def test_fast_makes_everything_small(shapes):
     assert shapes.run("--fast", "true").returncode == 0
     calls = shapes.calls()
@@ -93,6 +110,8 @@ def test_fast_makes_everything_small(shapes):
         (["--method", "betavae", "--latent", "true"], "a VAE diffuses nothing"),
         (["--db_root", "nowhere"], "no file or folder"),
         (["--ngpu", "2"], "expected 0 or 1"),
+        (["--split", "none"], "expected iid, compositional or held_out"),
+        (["--trees", "oak"], "expected exact or histogram"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_runs(shapes, words, said):

@@ -22,26 +22,25 @@ class AutoencoderStage(nn.Module, ABC):
 
     Args:
         config: sizes and weights.
-        features: frozen feature maps of images for the perceptual term; no part of the state.
-
-    Raises:
-        ValueError: if the perceptual term has a weight but no features.
+        planes: what the encoder gives.
     """
 
     scale: Tensor
+    features: Features | None = None  # of the perceptual term
 
-    def __init__(self, config: AutoencoderConfig, planes: int, features: Features | None = None) -> None:
+    def __init__(self, config: AutoencoderConfig, planes: int) -> None:
         super().__init__()
-        if config.perceptual and features is None:
-            raise ValueError("the perceptual term has a weight above 0 but no features were given.")
         self.config = config
         self.factor, self.latent_channels = 2 ** len(config.multipliers), config.latent_channels
-        self._features = (features,)  # in a tuple, so that a module is not registered as a part
         self.encoder = LatentEncoder(config.channels, config.widths, config.blocks, planes)
         self.decoder = LatentDecoder(config.channels, config.widths, config.blocks, config.latent_channels)
         self.discriminator = PatchDiscriminator(config.channels, config.width) if config.adversarial else None
         self.phases = ("main", "discriminator") if config.adversarial else ("main",)
         self.register_buffer("scale", torch.ones(()))
+
+    def take_features(self, network: Features) -> None:
+        """The frozen feature maps that the perceptual term of `losses` compares; they are no part of this module."""
+        self.features = lambda x: network(x)  # a module would be registered as a part, and copied with it
 
     @abstractmethod
     def latents(self, x: Tensor) -> Tensor:
@@ -92,7 +91,7 @@ class AutoencoderStage(nn.Module, ABC):
             phase: one of `phases`.
 
         Raises:
-            ValueError: if the phase is unknown.
+            ValueError: if the phase is unknown, or the perceptual term has a weight but no features were taken.
 
         Source: Esser et al. 2021 (VQGAN); Rombach et al. 2022.
         """
@@ -107,9 +106,10 @@ class AutoencoderStage(nn.Module, ABC):
         bottleneck, losses = self._through(encoded, generator)
         decoded = self.decoder(bottleneck)
         losses = {"reconstruction": F.l1_loss(decoded, x), **losses}
-        features = self._features[0]
-        if features is not None and self.config.perceptual:
-            losses["perceptual"] = self.config.perceptual * perceptual_distance(features, decoded, x)
+        if self.config.perceptual:
+            if self.features is None:
+                raise ValueError("the perceptual term has a weight above 0 but no features were given: call take_features.")
+            losses["perceptual"] = self.config.perceptual * perceptual_distance(self.features, decoded, x)
         if self.discriminator is not None:
             adversarial = -frozen_scores(self.discriminator, decoded).mean()
             error = losses["reconstruction"] + losses.get("perceptual", torch.zeros_like(adversarial))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
 
 import torch
@@ -16,11 +17,22 @@ from tts.image.divergence import mmd
 from tts.image.priors import Gaussian
 
 
+class TokenCondition(str, Enum):
+    """How the denoiser reads the tokens: `tokens` by cross-attention; `scale_shift`, side by side, by adaptive group norm.
+
+    The latter is the paper's ablation, of an equal encoder and equal tokens.
+    """
+
+    tokens = "tokens"
+    scale_shift = "scale_shift"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncDiffConfig(AutoencoderConfig):
     """EncDiff; unit_dim = 1 is the paper's scalars, more its vector variant (EncDiff-V)."""
 
     kind: Kind = Kind.encdiff
+    condition: TokenCondition = TokenCondition.tokens
     token_dim: int = 16
     token_hidden: tuple[int, ...] = (64, 128)  # widths inside the network of each token
     mmd_weight: float = 0.0  # of the discrepancy between codes and N(0, I)
@@ -60,6 +72,7 @@ class UnitNetworks(nn.Module):
 class EncDiff(DiffusionAutoencoder):
     """Scalars s = E(x0), tokens MLP_n(s_n), cross-attention at every attention level and in the middle.
 
+    With `condition: scale_shift` adaptive group norm takes the place of cross-attention: what that is worth can be measured.
     No loss but the denoising one is needed; `mmd_weight` adds the discrepancy between the codes and N(0, I).
 
     Source: Yang et al. 2024.
@@ -68,13 +81,16 @@ class EncDiff(DiffusionAutoencoder):
     config: EncDiffConfig
 
     def __init__(self, config: EncDiffConfig) -> None:
-        super().__init__(config, condition="tokens", condition_dim=config.token_dim)
+        whole = config.condition is TokenCondition.scale_shift
+        width = config.n_units * config.token_dim if whole else config.token_dim
+        super().__init__(config, condition=config.condition.value, condition_dim=width)
         self.tokens = UnitNetworks(config.n_units, (config.unit_dim, *config.token_hidden, config.token_dim))
         self.prior = Gaussian(config.n_units, config.unit_dim)
 
     def condition(self, z: Tensor) -> Tensor:
-        """Tokens, (B, N, token_dim)."""
-        return self.tokens(z)
+        """Tokens, (B, N, token_dim), or all of them as one vector, (B, N token_dim)."""
+        tokens = self.tokens(z)
+        return tokens if self.config.condition is TokenCondition.tokens else tokens.flatten(1)
 
     def code_losses(self, z: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """`mmd` where it has a weight."""

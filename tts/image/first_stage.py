@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tts.image.autoencoder_stage import AutoencoderStage
 from tts.image.stage_config import IdentityConfig, KlConfig, StageConfig, VqConfig
-from tts.image.stage_losses import Features, kl_to_standard_normal
+from tts.image.stage_losses import kl_to_standard_normal
 from tts.nets.codebook import EmaCodebook
 
 MAX_LOG_VARIANCE = 20.0  # of the KL posterior, in either direction
@@ -59,8 +59,8 @@ class VqStage(AutoencoderStage):
 
     config: VqConfig
 
-    def __init__(self, config: VqConfig, features: Features | None = None) -> None:
-        super().__init__(config, config.latent_channels, features)
+    def __init__(self, config: VqConfig) -> None:
+        super().__init__(config, config.latent_channels)
         self.codebook = EmaCodebook(config.n_codes, config.latent_channels, config.decay)
 
     def latents(self, x: Tensor) -> Tensor:
@@ -98,8 +98,8 @@ class KlStage(AutoencoderStage):
 
     config: KlConfig
 
-    def __init__(self, config: KlConfig, features: Features | None = None) -> None:
-        super().__init__(config, 2 * config.latent_channels, features)
+    def __init__(self, config: KlConfig) -> None:
+        super().__init__(config, 2 * config.latent_channels)
 
     def latents(self, x: Tensor) -> Tensor:
         """Images -> the mean of the posterior."""
@@ -115,16 +115,16 @@ class KlStage(AutoencoderStage):
         return mean + (log_variance / 2).exp() * noise, {"kl": self.config.kl * divergence}
 
 
-def build_stage(config: StageConfig, features: Features | None = None) -> IdentityStage | VqStage | KlStage:
-    """The untrained first stage of a configuration; `features` are for its perceptual term.
+def build_stage(config: StageConfig) -> IdentityStage | VqStage | KlStage:
+    """The untrained first stage of a configuration.
 
     Raises:
-        ValueError: if the configuration is none of a first stage, or needs features and has none.
+        ValueError: if the configuration is none of a first stage.
     """
     if isinstance(config, VqConfig):
-        return VqStage(config, features)
+        return VqStage(config)
     if isinstance(config, KlConfig):
-        return KlStage(config, features)
+        return KlStage(config)
     if isinstance(config, IdentityConfig):
         return IdentityStage(config)
     raise ValueError(f"no first stage is made of a {type(config).__name__}.")

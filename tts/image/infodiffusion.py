@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from tts.config import check_ranges
-from tts.diffusion import Composite, Term
 from tts.errors import ConfigError
 from tts.image.conditioned import ConditionedModel
 from tts.image.config import EncodedModelConfig, Kind
@@ -40,6 +39,7 @@ class InfoDiffusionConfig(EncodedModelConfig):
     capacity: float = 0.0  # nats that the KL may cost in the end; the loss is |KL - capacity|
     capacity_until: float = 0.5  # share of the training over which the capacity grows from 0
     temperature: float = 0.1  # of the relaxed discrete codes at the end of the training, falling geometrically from 1
+    two_phase: float = 0.5  # drawn codes are used at times up to this; before, the unconditional denoiser. 1: one phase
     null_rate: float = 0.1  # share of the images whose code is kept from the denoiser, which so learns to do without
 
     def __post_init__(self) -> None:
@@ -49,6 +49,7 @@ class InfoDiffusionConfig(EncodedModelConfig):
         check_ranges(self, "model", "capacity", 0, 1e4)
         check_ranges(self, "model", "capacity_until temperature", 1e-3, 1)
         check_ranges(self, "model", "null_rate", 0.01, 0.99)
+        check_ranges(self, "model", "two_phase", 0.01, 1)
         if self.divergence_weight < 0:
             raise ConfigError(f"model: lambda_ + zeta - 1 must not be below 0, found {self.divergence_weight:g}.")
         if self.kl_weight > 0 and self.prior.value not in WITH_KL:
@@ -154,23 +155,13 @@ class InfoDiffusion(ConditionedModel):
         """`condition` of the codes z (B, N, d), or what stands for none of them."""
         return self.null if z is None else self.condition(z)
 
-    def two_phase(self, z: Tensor, split: float = 0.5) -> Composite:
-        """The denoiser that knows the code for t <= split only: the unconditional one before.
+    @property
+    def drawn_code_times(self) -> tuple[float, float]:
+        """Two phases: codes drawn from the prior are used at times up to `config.two_phase` only.
 
-        Codes drawn from the prior are not quite those of images; where the noise is strong the unconditional denoiser sets the
-        image's frame without them.
-
-        Args:
-            z: codes, (B, N, d), drawn from `prior`.
-            split: in (0, 1).
-
-        Raises:
-            ValueError: if split is outside (0, 1).
+        They are not quite those of images; where the noise is strong the unconditional denoiser sets the image's frame without
+        them.
 
         Source: Wang et al. 2023, two-phase sampling.
         """
-        if not 0 < split < 1:
-            raise ValueError(f"split must be in (0, 1), found {split}.")
-        early = Term(self.term(self.null).network, weight=lambda t: (t > split).to(t))
-        late = Term(self.term(self.condition(z)).network, weight=lambda t: (t <= split).to(t))
-        return Composite(self.schedule, [early, late], self.parametrization)
+        return 0.0, self.config.two_phase

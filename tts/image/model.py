@@ -108,6 +108,14 @@ class DiffusionModelBase(RepresentationModel):
         return Parametrization(kind.value, self.data_std if kind is ParametrizationKind.preconditioned else 1.0)
 
     @property
+    def drawn_code_times(self) -> tuple[float, float]:
+        """The times (from, to] at which a code that was drawn, and is not quite that of an image, tells the denoiser anything.
+
+        At others the unconditional denoiser samples; by default there are none.
+        """
+        return 0.0, 1.0
+
+    @property
     def diffuses_pixels(self) -> bool:
         """Whether the state is the image itself, so that x0_hat may be held in [-1, 1] with `clip_to_pixels`."""
         return self.first_stage is None

@@ -43,7 +43,7 @@ class AutoencoderConfig(StageConfig):
     multipliers: tuple[int, ...] = (1, 2)  # channels of each level / width; every level halves the image
     blocks: int = 1  # residual blocks a level
     latent_channels: int = 3
-    perceptual: float = 0.0  # weight of the distance of the features that the stage is given
+    perceptual: float = 0.0  # weight of the distance on features of efficientnet-lite0; above 0 needs the extra `features`
     adversarial: float = 0.0  # weight of the hinge term beside its adaptive one; 0 builds no discriminator
 
     def __post_init__(self) -> None:

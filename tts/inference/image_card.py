@@ -12,7 +12,7 @@ An image representation model, made with Glottis.
 | parameters | {parameters:,} |
 | images | {channels} x {size} x {size}, values in [-1, 1] |
 | code | {units} |
-| trained on | {data}, {steps:,} steps, {images:,} images, seed {seed} |
+| trained on | {data}{without}, {steps:,} steps, {images:,} images, seed {seed} |
 
 ## Data and licence
 
@@ -30,6 +30,7 @@ Meant for research.
 def image_card(name: str, loaded: LoadedImageModel, *, folder: str = "DIR", licence: str = "", results: str = "") -> str:
     """The card of a model, in Markdown."""
     config, trained = loaded.model.config, loaded.trained
+    without = f", {trained.held_out:.0%} of the images held out" if trained.held_out else ""
     units = f"{config.n_units} units of {config.unit_dim}" if config.n_units else "none"
     if loaded.codes is not None:
         units += f", {int(loaded.codes.active.sum())} active"
@@ -41,6 +42,7 @@ def image_card(name: str, loaded: LoadedImageModel, *, folder: str = "DIR", lice
         size=config.size,
         units=units,
         data=trained.data,
+        without=without,
         steps=trained.steps,
         images=trained.images,
         seed=trained.seed,

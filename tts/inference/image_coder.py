@@ -64,7 +64,7 @@ class ImageCoder:
         """
         if not self.has_codes:
             raise ModelError(f"a model of kind {self.config.kind.value} has no codes. Give another model.")
-        return self._batches(self.model.encode, self._tensor(images))
+        return self._batches(self.model.encode, self.tensor(images))
 
     def normalized(self, images: Images) -> Codes:
         """Codes (n, N, d) of images, less the mean of the training data's and over their deviation."""
@@ -82,26 +82,42 @@ class ImageCoder:
         draws = torch.randn(n, self.config.n_units, self.config.unit_dim, generator=generator)
         return draws.numpy() if not self.is_diffusion else self.codes.denormalize(draws).numpy()
 
-    def decode(self, codes: ArrayLike, noise: ArrayLike | None = None, *, seed: int = 0, **options: Any) -> Images:
+    def decode(
+        self, codes: ArrayLike, noise: ArrayLike | None = None, *, seed: int = 0, one_noise: bool = False, **options: Any
+    ) -> Images:
         """An image for each code, uint8 (n, C, H, W).
 
         Args:
             codes: (n, N, d).
-            noise: x_T, from `invert`; None draws that of image i from (seed, i).
+            noise: x_T, from `invert` with the same options, which goes back by `ddim`; None draws that of image i from
+                (seed, i).
             seed: of the noise.
+            one_noise: where it is drawn, all images have that of image 0.
             options: fields of `ImageSampling`.
 
         Raises:
             ValueError: if an option is out of range, or codes and noise do not fit the model or each other.
         """
-        z = torch.from_numpy(np.asarray(codes, dtype=np.float32))
-        expected = (self.config.n_units, self.config.unit_dim)
-        if z.shape[1:] != expected:
-            raise ValueError(f"codes must be (n, {expected[0]}, {expected[1]}), found {tuple(z.shape)}.")
-        return self._render(z, len(z), noise, seed, options)
+        z = self._code_tensor(codes)
+        return self._render(z, len(z), noise, options, seed=seed, one_noise=one_noise)
+
+    def unconditional(self, n: int, noise: ArrayLike | None = None, *, seed: int = 0, **options: Any) -> Images:
+        """n images, uint8 (n, C, H, W), of the denoiser that knows no code: a base, by itself or under a guided model.
+
+        Args:
+            n: how many.
+            noise: as in `decode`.
+            seed: of the noise.
+            options: fields of `ImageSampling`.
+
+        Raises:
+            ModelError: for a model that draws no images without codes.
+            ValueError: if an option is out of range, the noise does not fit, or there is no unconditional denoiser.
+        """
+        return self._render(None, n, noise, options, seed=seed)
 
     def invert(self, images: Images, codes: ArrayLike | None = None, **options: Any) -> Noise:
-        """The noise x_T from which `decode` with the same codes and options leads back to the images (`ddim` alone does).
+        """The noise x_T from which `decode` with the same codes and options leads back to the images.
 
         Args:
             images: uint8 (n, C, H, W).
@@ -112,7 +128,7 @@ class ImageCoder:
             ModelError: for a VAE, which has no noise.
         """
         model, sampling = self.diffusion, ImageSampling(**options)
-        x = self._tensor(images)
+        x = self.tensor(images)
         if not self.has_codes:
             return self._batches(lambda x: forward(model, None, model.state(x), sampling), x)
         z = torch.from_numpy(np.asarray(self.encode(images) if codes is None else codes, dtype=np.float32))
@@ -123,11 +139,17 @@ class ImageCoder:
         z: Tensor | None,
         n: int,
         noise: ArrayLike | None,
-        seed: int,
         options: dict[str, Any],
+        *,
+        seed: int = 0,
+        one_noise: bool = False,
+        drawn: bool = False,
         guide: Callable[[Denoiser], Denoiser] | None = None,
     ) -> Images:
-        """n images of codes z (n, N, d), or of the unconditional denoiser for None; `guide` is called anew for each batch."""
+        """n images of codes z (n, N, d), or of the unconditional denoiser for None; `guide` is called anew for each batch.
+
+        Noise that is given goes back by `ddim`, as that of images must, unless it is `drawn`.
+        """
         if not isinstance(self.model, DiffusionModelBase):
             decoder = getattr(self.model, "decode", None)
             if decoder is None or z is None:
@@ -135,16 +157,33 @@ class ImageCoder:
             if noise is not None or options:
                 raise ValueError(f"a model of kind {self.config.kind.value} takes neither noise nor sampling options.")
             return to_uint8(torch.from_numpy(self._batches(decoder, z)))
-        model, sampling = self.model, ImageSampling(**options)
-        start = self._noise(n, seed) if noise is None else torch.from_numpy(np.asarray(noise, dtype=np.float32))
-        if start.shape != (n, *self._state_shape()):
-            raise ValueError(f"noise must be {(n, *self._state_shape())}, found {tuple(start.shape)}.")
+        model, sampling, shape = self.model, ImageSampling(**options), (n, *self._state_shape())
+        if noise is None:
+            start = self._noise(1, seed).expand(shape) if one_noise else self._noise(n, seed)
+        else:
+            start = torch.from_numpy(np.asarray(noise, dtype=np.float32))
+            sampling = sampling if drawn else sampling.for_inverted()
+        if start.shape != shape:
+            raise ValueError(f"noise must be {shape}, found {tuple(start.shape)}.")
         generator = torch.Generator().manual_seed(seed)
 
         def draw(u: Tensor, codes: Tensor | None = None) -> Tensor:
             return model.pixels(reverse(model, codes, u, sampling, generator, guide))
 
         return to_uint8(torch.from_numpy(self._batches(draw, start) if z is None else self._batches(draw, start, z)))
+
+    def _for_drawn_codes(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options with the `drawn_code_times` of the model, unless they say themselves when a code is used."""
+        if not isinstance(self.model, DiffusionModelBase):
+            return options
+        return dict(zip(("code_from", "code_to"), self.model.drawn_code_times, strict=True)) | options
+
+    def _code_tensor(self, codes: ArrayLike) -> Tensor:
+        z = torch.from_numpy(np.asarray(codes, dtype=np.float32))
+        expected = (self.config.n_units, self.config.unit_dim)
+        if z.shape[1:] != expected:
+            raise ValueError(f"codes must be (n, {expected[0]}, {expected[1]}), found {tuple(z.shape)}.")
+        return z
 
     def _noise(self, n: int, seed: int) -> Tensor:
         """Standard normal noise; that of image i is a function of (seed, i)."""
@@ -168,7 +207,12 @@ class ImageCoder:
             raise ModelError(f"a model of kind {self.config.kind.value} has no noise to invert. Give a diffusion model.")
         return self.model
 
-    def _tensor(self, images: Images) -> Tensor:
+    def tensor(self, images: Images) -> Tensor:
+        """The images as the model sees them, (n, C, H, W) in [-1, 1], on the CPU.
+
+        Raises:
+            ModelError: if they are of another shape or type than the model takes.
+        """
         shape = (self.config.channels, self.config.size, self.config.size)
         if images.dtype != np.uint8 or images.shape[1:] != shape:
             raise ModelError(

@@ -1,5 +1,6 @@
 """The reverse diffusion of images: its options, and a denoiser that knows the code only part of the time."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from tts.diffusion.samplers import Denoiser, Noise
 from tts.image.model import DiffusionModelBase, clip_to_pixels
 
 GRIDS = ("uniform", "quadratic", "log_snr")
+TIME_ROUNDING = 1e-6  # of times in float32; those of a grid lie much further apart
 FIXED_POINT_ITERATIONS = 2  # of inversion: enough for 1e-3 of the pixels' range at 50 steps
 
 
@@ -19,16 +21,20 @@ FIXED_POINT_ITERATIONS = 2  # of inversion: enough for 1e-3 of the pixels' range
 class ImageSampling:
     """Options of the reverse diffusion, from t = 1 (noise) to t = 0 (image).
 
-    The code conditions times t in (code_from, code_to]; elsewhere the unconditional denoiser is at work. PDAE leaves the code
-    out of the tail of its samples, code_from = 0.3; InfoDiffusion's two phases are code_to = 0.5.
+    `sampler` leads drawn noise to an image. Inverted noise goes back by `ddim` alone, whose inverse it came by, on the grid and
+    with the steps it was inverted with. The quadratic grid has small steps near t = 0: 50 steps of `dpmpp_2m` on it keep the
+    spread of Gaussian data within 2 %, where those of `ddim` on the uniform one lose a tenth to a half of it.
+
+    The code conditions times t in (code_from, code_to]; elsewhere the unconditional denoiser is at work. For drawn
+    codes `ImageModel.sample` takes the `drawn_code_times` of the model unless these are given.
 
     Raises:
         ValueError: naming the option, what was found and its range; `steps` is checked when a grid is made.
     """
 
-    sampler: str = "ddim"
+    sampler: str = "dpmpp_2m"
     steps: int = 50
-    grid: str = "uniform"
+    grid: str = "quadratic"
     code_from: float = 0.0
     code_to: float = 1.0
 
@@ -39,6 +45,10 @@ class ImageSampling:
             raise ValueError(f"grid: found {self.grid!r}, expected one of {', '.join(GRIDS)}.")
         if not 0 <= self.code_from < self.code_to <= 1:
             raise ValueError(f"need 0 <= code_from < code_to <= 1, found {self.code_from} and {self.code_to}.")
+
+    def for_inverted(self) -> "ImageSampling":
+        """The options that lead noise of `forward` back."""
+        return dataclasses.replace(self, sampler="ddim")
 
 
 def denoiser_of(model: DiffusionModelBase, z: Tensor | None, options: ImageSampling) -> Denoiser:
@@ -63,7 +73,8 @@ class PartTime:
 
     def __call__(self, u: Tensor, t: Tensor) -> Tensor:
         """eps_hat(U, t), the shape of u."""
-        denoiser = self.inside if self.low < t[0].item() <= self.high else self.outside
+        time = t[0].item() - TIME_ROUNDING
+        denoiser = self.inside if self.low < time <= self.high else self.outside
         return denoiser(u, t)
 
 

@@ -4,25 +4,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tts.config import check_ranges
+from tts.errors import ModelError
 from tts.image.datasets import ImageSet, to_model
 from tts.image.stage_model import FirstStageModel
+from tts.inference.image_baselines import baseline_codes, random_features
+from tts.inference.image_coder import Images
+from tts.inference.image_diffusion import ImageSampling
 from tts.inference.image_model import ImageModel
+from tts.inference.image_prior_fit import N_CODES, prior_figures
+from tts.inference.image_reconstruction import perceptual_distance, reconstruction_figures, reconstructions
+from tts.inference.image_split import SEED, unseen
 from tts.metrics.attributes import tad
-from tts.metrics.codes import pca_codes
 from tts.metrics.disentanglement import disentanglement_report
-from tts.metrics.images import frechet, mse, ssim
+from tts.metrics.images import frechet
 from tts.metrics.learners import Trees
 from tts.metrics.partition import Split, partition
-from tts.nets.image_encoder import ImageEncoder
-
-BASELINE_UNITS = 10
-FEATURES = 64  # of the random network that the Fréchet distance is measured on
-CHUNK = 256  # images at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,108 +40,124 @@ class EvaluationSettings:
         check_ranges(self, "evaluation", "seed", 0, 1e18)
 
 
-def fast_settings(seed: int = 0) -> EvaluationSettings:
+def fast_settings(seed: int = 0, split: Split = Split.IID) -> EvaluationSettings:
     """Small numbers and histogram trees: seconds, not to be compared with anything."""
-    return EvaluationSettings(codes=1500, images=32, samples=64, trees=Trees.HISTOGRAM, seed=seed)
+    return EvaluationSettings(codes=1500, images=32, samples=64, trees=Trees.HISTOGRAM, split=split, seed=seed)
 
 
-def evaluate_image_model(model: ImageModel, images: ImageSet, settings: EvaluationSettings, **options: Any) -> dict[str, Any]:
-    """The figures of a model, of a random encoder and of PCA on the same images.
+def evaluate_image_model(
+    model: ImageModel, images: ImageSet, settings: EvaluationSettings, *, baselines: bool = True, **options: Any
+) -> dict[str, Any]:
+    """The figures of a model and, where it has codes, of a random encoder and of PCA on the same images.
+
+    With `Split.HELD_OUT` images are reconstructed, samples compared and codes scored that the model was trained without.
 
     Args:
         model: any.
         images: the data; a factor grid gives disentanglement scores, binary attributes TAD, no labels neither.
         settings: on how much.
+        baselines: whether to score these, too.
         options: fields of `ImageSampling`, for reconstructions and samples.
 
     Returns:
-        `systems`: name to figures by name (`dci_d`, `ssim`, …), and `protocol`, one line.
+        `systems`: name to figures by name (`dci_d`, `ssim`, …); `conditions`: what a reader must know to compare them, one
+        phrase each; `protocol`: these in one line.
+
+    Raises:
+        ModelError: for `Split.HELD_OUT` of a model that was trained on all images.
     """
-    rng = np.random.default_rng(settings.seed)
-    systems: dict[str, dict[str, float]] = {model.config.kind.value: {}}
-    protocol = ""
+    rng, share = np.random.default_rng(settings.seed), _held_out_share(model, settings)
+    name = model.config.kind.value
+    systems: dict[str, dict[str, float]] = {name: {}}
+    conditions: list[str] = []
     if model.has_codes:
         index = rng.permutation(len(images))[: settings.codes]
-        codes = {
-            model.config.kind.value: in_chunks(images, index, model.encode),
-            "random encoder": random_codes(images, index, settings.seed),
-            "PCA of pixels": pca_codes(images.images(index), BASELINE_UNITS),
-        }
-        for name, values in codes.items():
-            figures, protocol = score_codes(values, images, index, settings)
-            systems[name] = figures
-    own = systems[model.config.kind.value]
-    if isinstance(model.model, FirstStageModel) or (model.draws and model.has_codes):
-        own |= reconstruction_figures(model, images, rng.integers(len(images), size=settings.images), settings.seed, options)
+        pixels = images.images(index)
+        systems[name], conditions = score_codes(model.encode(pixels), images, index, settings, share)
+        if baselines:
+            systems |= _baselines(pixels, images, index, settings, share)
+        systems[name] |= prior_figures(model.model, to_model(pixels[:N_CODES]), settings.seed)
+    if model.draws or isinstance(model.model, FirstStageModel):
+        pixels = images.images(_drawn_index(rng, len(images), settings.images, share))
+        distance = perceptual_distance()
+        systems[name] |= reconstruction_figures(pixels, reconstructions(model, pixels, seed=settings.seed, **options), distance)
+        missing = "no perceptual distance: efficientnet-lite0 is not installed (extra features)"
+        perceptual = missing if distance is None else "perceptual distance on efficientnet-lite0, which is not LPIPS"
+        conditions = [*conditions, _sizes(model, settings, options), perceptual]
     if model.draws:
-        own["frechet"] = sample_distance(model, images, rng.integers(len(images), size=settings.samples), settings, options)
-    return {"systems": systems, "protocol": protocol}
+        real = images.images(_drawn_index(rng, len(images), settings.samples, share))
+        systems[name]["frechet"] = sample_distance(model, real, settings.seed, options)
+        conditions = [*conditions, "Fréchet distance on features of a random network"]
+    return {"systems": systems, "conditions": conditions, "protocol": "; ".join(conditions)}
+
+
+def evaluate_baselines(images: ImageSet, settings: EvaluationSettings) -> dict[str, dict[str, float]]:
+    """Name to figures of a random encoder and of PCA, as `evaluate_image_model` has them for the same settings."""
+    index = np.random.default_rng(settings.seed).permutation(len(images))[: settings.codes]
+    return _baselines(images.images(index), images, index, settings, 0.0)
 
 
 def score_codes(
-    codes: NDArray[Any], images: ImageSet, index: NDArray[np.int64], settings: EvaluationSettings
-) -> tuple[dict[str, float], str]:
-    """Figures by name of codes (n, N, d) or (n, N) of the images at `index`, and the protocol in one line."""
-    labels = images.labels(index)
+    codes: NDArray[Any], images: ImageSet, index: NDArray[np.int64], settings: EvaluationSettings, share: float = 0.0
+) -> tuple[dict[str, float], list[str]]:
+    """Figures by name of codes (n, N, d) or (n, N) of the images at `index`, and their conditions.
+
+    With `Split.HELD_OUT` and `share` of the images held out, classifiers are fitted on codes of seen images and every score is
+    read on those of unseen ones.
+    """
+    labels, held = images.labels(index), settings.split is Split.HELD_OUT
     if labels is None or codes.shape[1] < 2:
-        return {}, ""
+        return {}, []
     if images.factors is None:
-        found = tad(codes, labels)
-        return {"tad": found.tad, "attributes": float(found.attrs)}, f"{len(codes)} codes"
+        rows = unseen(index, share) if held else np.full(len(index), True)
+        found = tad(codes[rows], labels[rows])
+        seen = ", none of them seen in training" if held else ""
+        return {"tad": found.tad, "attributes": float(found.attrs)}, [f"{rows.sum()} codes{seen}"]
     varied = [k for k, size in enumerate(images.factors.sizes) if size > 1]
     labels, sizes = labels[:, varied], [images.factors.sizes[k] for k in varied]
     n_train = 2 * len(codes) // 3
-    parts = partition(labels, split=settings.split, n_train=n_train, n_test=len(codes) - n_train, seed=settings.seed)
+    numbers = {"n_train": n_train, "n_test": len(codes) - n_train}
+    if held:
+        parts = partition(index[:, None], split=settings.split, share=share, seed=SEED, **numbers)
+    else:
+        parts = partition(labels, split=settings.split, seed=settings.seed, **numbers)
     report = disentanglement_report(codes, labels, sizes, parts, trees=settings.trees, seed=settings.seed)
-    return report.figures() | {"active_units": float(report.active)}, report.protocol()
+    return report.figures() | {"active_units": float(report.active)}, [report.conditions()]
 
 
-def reconstruction_figures(
-    model: ImageModel, images: ImageSet, index: NDArray[np.int64], seed: int, options: dict[str, Any]
-) -> dict[str, float]:
-    """`mse` and `ssim` of images and their reconstructions; `…_inverted` on their own noise, where there is noise."""
-    pixels = images.images(index)
-    truth, figures = to_model(pixels), {}
-    for ending, inverted in (("", False), ("_inverted", True))[: 2 if model.is_diffusion else 1]:
-        found = to_model(model.reconstruct(pixels, inverted=inverted, seed=seed, **options))
-        figures[f"mse{ending}"] = mse(truth, found).mean().item()
-        figures[f"ssim{ending}"] = ssim(truth, found).mean().item()
-    return figures
+def sample_distance(model: ImageModel, real: Images, seed: int, options: dict[str, Any]) -> float:
+    """Fréchet distance of as many samples as there are real images, on the features of a fixed random network."""
+    return frechet(random_features(real), random_features(model.sample(len(real), seed=seed, **options))).value
 
 
-def sample_distance(
-    model: ImageModel, images: ImageSet, index: NDArray[np.int64], settings: EvaluationSettings, options: dict[str, Any]
-) -> float:
-    """Fréchet distance of samples from the images at `index`, on the features of a fixed random network."""
-    samples = model.sample(len(index), seed=settings.seed, **options)
-    return frechet(random_features(images.images(index)), random_features(samples)).value
+def _baselines(
+    pixels: Images, images: ImageSet, index: NDArray[np.int64], settings: EvaluationSettings, share: float
+) -> dict[str, dict[str, float]]:
+    codes = baseline_codes(pixels, settings.seed)
+    return {name: score_codes(values, images, index, settings, share)[0] for name, values in codes.items()}
 
 
-def in_chunks(images: ImageSet, index: NDArray[np.int64], encode: Any) -> NDArray[Any]:
-    """encode(images) of many images, a chunk at a time."""
-    return np.concatenate([encode(images.images(index[i : i + CHUNK])) for i in range(0, len(index), CHUNK)])
+def _held_out_share(model: ImageModel, settings: EvaluationSettings) -> float:
+    share = model.loaded.trained.held_out
+    if settings.split is Split.HELD_OUT and not share:
+        raise ModelError(
+            "the model was trained on all images, so none are held out. Train it with held_out=0.2, or give another split."
+        )
+    return share if settings.split is Split.HELD_OUT else 0.0
 
 
-def random_codes(images: ImageSet, index: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
-    """Codes (n, 10) of an encoder as it was before training: what every method must beat."""
-    network = _untrained(images.channels, images.size, BASELINE_UNITS, seed)
-    return in_chunks(images, index, lambda pixels: _apply(network, to_model(pixels)))
+def _drawn_index(rng: np.random.Generator, total: int, n: int, share: float) -> NDArray[np.int64]:
+    """n indices below `total`, drawn with replacement; of what is held out, where a share is."""
+    if not share:
+        return rng.integers(total, size=n)
+    every = np.arange(total)
+    return rng.choice(every[unseen(every, share)], size=n)
 
 
-def random_features(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Features (n, 64) of images (n, C, H, W) by a fixed untrained network: a feature extractor that is always at hand."""
-    network = _untrained(pixels.shape[1], pixels.shape[2], FEATURES, 0)
-    chunks = range(0, len(pixels), CHUNK)
-    return np.concatenate([_apply(network, to_model(pixels[i : i + CHUNK])) for i in chunks])
-
-
-def _untrained(channels: int, size: int, outputs: int, seed: int) -> ImageEncoder:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # noqa: TID251  initial weights know no generator
-        return ImageEncoder(channels, 32, size, outputs).eval()
-
-
-@torch.no_grad()
-def _apply(network: ImageEncoder, x: Tensor) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = network(x).numpy()
-    return found
+def _sizes(model: ImageModel, settings: EvaluationSettings, options: dict[str, Any]) -> str:
+    """How many images are made, and how."""
+    made = f"{settings.images} images reconstructed" + (f" and {settings.samples} drawn" if model.draws else "")
+    if not model.is_diffusion:
+        return made
+    sampling = ImageSampling(**options)
+    return f"{made} by {sampling.steps} steps of {sampling.sampler} on the {sampling.grid} grid"

@@ -35,9 +35,11 @@ class TrainedOn:
     images: int  # seen, repeated ones counted again
     seed: int
     cpu_seconds: float  # of computing the steps, all threads together; drawing images and figures aside
+    held_out: float = 0.0  # share of the data it was trained without
 
     def __post_init__(self) -> None:
         check_ranges(self, "trained", "size steps images seed cpu_seconds", 0, 1e18)
+        check_ranges(self, "trained", "held_out", 0, 0.9)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,7 @@ class GeometryMeter(ImageCoder):
         """
         model = self.diffusion
         of_images = rms_distance if distance is DistanceKind.pixels else image_distance(distance, self.device)
-        state, times = model.state(self._tensor(images).to(self.device)), time_grid(model.schedule, steps)
+        state, times = model.state(self.tensor(images).to(self.device)), time_grid(model.schedule, steps)
         of_states = decoded(of_images, model.pixels)
         return measure_profile(model.composite(self._given(images)), state, model.schedule, times, of_states)
 
@@ -127,7 +127,7 @@ class GeometryMeter(ImageCoder):
         if labels is None:
             return {}
         model, t, pixels = self.diffusion, settings.times[0], images.images(index)
-        noise, z = torch.from_numpy(self.invert(pixels, steps=settings.steps)), self._given(pixels)
+        noise, z = torch.from_numpy(self.invert(pixels, steps=settings.steps, grid="uniform")), self._given(pixels)
 
         def pooled(u: Tensor, z: Tensor | None = None) -> Tensor:
             state = states_at(model.composite(z), model.schedule, t, steps=settings.steps)(u)

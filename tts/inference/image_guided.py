@@ -86,13 +86,13 @@ class GuidedSampler(ImageCoder):
         seed: int = 0,
         **options: Any,
     ) -> Images:
-        """n images guided by a classifier; without guidance they are those of `decode` on the same codes and noise.
+        """n images guided by a classifier; without guidance those of `decode` on these codes and noise, or of `sample`.
 
         Args:
             n: how many.
             guidance: what is asked.
-            noise: x_T, (n, …), e.g. from `invert`, which makes it an edit of images; None draws it from the seed.
-            codes: (n, N, d) of a model that has them; None draws them from the seed.
+            noise: x_T, (n, …), from `invert` with the same options, which makes it an edit of images; None draws it.
+            codes: (n, N, d) of a model that has them; None draws them, and as in `sample` they have the `drawn_code_times`.
             seed: of noise and codes.
             options: fields of `ImageSampling`.
 
@@ -107,8 +107,9 @@ class GuidedSampler(ImageCoder):
             wish.check(head.size, head.kind is HeadKind.value)
         z = None
         if self.has_codes:
-            z = torch.as_tensor(self.sample_codes(n, seed=seed) if codes is None else codes, dtype=torch.float32)
-        return self._render(z, n, noise, seed, options, lambda base: guidance.denoiser(base, model.schedule))
+            z = self._code_tensor(self.sample_codes(n, seed=seed) if codes is None else codes)
+            options = self._for_drawn_codes(options) if codes is None else options
+        return self._render(z, n, noise, options, seed=seed, guide=lambda base: guidance.denoiser(base, model.schedule))
 
     def sample_labelled(
         self,
@@ -128,7 +129,7 @@ class GuidedSampler(ImageCoder):
             labels: the value of each factor that is told; the others are left open.
             scale: 0 is the conditional model, above it more than that.
             weights: a weight for each label that is told instead, each guiding on its own; see `LabelledModel.composed`.
-            noise: x_T, (n, …); None draws it from the seed.
+            noise: x_T, (n, …), from `invert` with the same options; None draws it from the seed.
             seed: of the noise.
             options: fields of `ImageSampling`.
 
@@ -150,4 +151,4 @@ class GuidedSampler(ImageCoder):
             told = model.composite_of(row, scale)
         else:
             told = model.composed(row, [weights.get(name, 0.0) for name in names])
-        return self._render(None, n, noise, seed, options, lambda base: told)
+        return self._render(None, n, noise, options, seed=seed, guide=lambda base: told)

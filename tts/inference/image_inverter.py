@@ -40,7 +40,7 @@ class ImageInverter(ImageCoder):
             ModelError: for a model without noise, or images of another shape.
             ValueError: if steps or fixed_points is out of range.
         """
-        model, x = self.diffusion, self._tensor(images)
+        model, x = self.diffusion, self.tensor(images)
         schedule, times = model.schedule, time_grid(model.schedule, steps)
         codes = torch.from_numpy(self.encode(images)) if self.has_codes else None
 

@@ -9,10 +9,9 @@ import torch
 from numpy.typing import ArrayLike
 
 from tts.device import resolve_device
-from tts.image.config import Kind
 from tts.image.datasets import to_uint8
 from tts.image.stage_model import FirstStageModel
-from tts.inference.image_coder import Codes, Images, Noise
+from tts.inference.image_coder import Images
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_geometry import GeometryMeter
 from tts.inference.image_guided import GuidedSampler
@@ -20,13 +19,6 @@ from tts.inference.image_h_editor import HEditor
 from tts.inference.image_pullback import PullbackEditor
 from tts.inference.image_subspace import SubspaceSampler
 from tts.inference.image_walks import NoiseWalker
-
-PART_TIME: dict[Kind, dict[str, Any]] = {  # when drawn codes condition the denoiser; see ImageSampling
-    Kind.pdae: {"code_from": 0.3},
-    Kind.disdiff: {"code_from": 0.3},
-    Kind.clip_guided: {"code_from": 0.3},
-    Kind.infodiffusion: {"code_to": 0.5},
-}
 
 
 class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseWalker, GeometryMeter):
@@ -49,28 +41,31 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
     def sample(self, n: int, *, seed: int = 0, **options: Any) -> Images:
         """n new images: on codes from `sample_codes`, or from the unconditional model where there are no codes.
 
-        New codes are not quite those of images, so by default they are used part of the time only where the method does that:
-        guided models leave them out of the tail (PDAE), InfoDiffusion has them in the second of two phases.
+        New codes are not quite those of images, so by default they are used at the model's `drawn_code_times` only: guided
+        models leave them out of the tail (PDAE), InfoDiffusion has them in the second of two phases.
 
         Args:
             n: how many.
             seed: of codes and noise.
             options: fields of `ImageSampling`.
         """
-        options = PART_TIME.get(self.config.kind, {}) | options
+        options = self._for_drawn_codes(options)
         if not self.has_codes:
-            return self._render(None, n, None, seed, options)
+            return self.unconditional(n, seed=seed, **options)
         return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)
 
     def reconstruct(self, images: Images, *, inverted: bool = False, seed: int = 0, **options: Any) -> Images:
         """decode(encode(images)); with `inverted` from the images' own noise, so that what the code lacks comes from there.
 
-        Without codes there is nothing but the noise: then it must be `inverted`.
+        A model without codes has nothing but that noise.
+
+        Raises:
+            ModelError: for such a model without `inverted`.
         """
         if isinstance(self.model, FirstStageModel):
-            return to_uint8(torch.from_numpy(self._batches(self.model.reconstruct, self._tensor(images))))
-        if inverted and self.is_diffusion and not self.has_codes:
-            return self._render(None, len(images), self.invert(images, **options), seed, options)
+            return to_uint8(torch.from_numpy(self._batches(self.model.reconstruct, self.tensor(images))))
+        if inverted and not self.has_codes:
+            return self.unconditional(len(images), self.invert(images, **options), **options)
         codes = self.encode(images)
         return self.decode(codes, self.invert(images, codes, **options) if inverted else None, seed=seed, **options)
 
@@ -100,7 +95,8 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
         code = self.encode(image)
         low, high = self.codes.low[unit].item(), self.codes.high[unit].item()
         moved = self.codes.along(torch.from_numpy(code[0]), unit, np.linspace(low, high, count).tolist())
-        return self.decode(moved, self._one_noise(image, code, count, inverted, seed, options), **options)
+        noise = np.repeat(self.invert(image, code, **options), count, axis=0) if inverted else None
+        return self.decode(moved, noise, seed=seed, one_noise=True, **options)
 
     def interpolate(
         self, a: Images, b: Images, *, count: int = 7, inverted: bool = True, seed: int = 0, **options: Any
@@ -115,7 +111,7 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
         if not inverted or not self.is_diffusion:
             weights = np.linspace(0, 1, count)
             codes = np.concatenate([(1 - w) * za + w * zb for w in weights])
-            return self.decode(codes, self._one_noise(a, za, count, False, seed, options), **options)
+            return self.decode(codes, seed=seed, one_noise=True, **options)
         start, end = self.invert(a, za, **options), self.invert(b, zb, **options)
         return self.walk(start, end, count=count, codes=(za, zb), **options)
 
@@ -136,7 +132,7 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
             images: uint8 (n, C, H, W).
             direction: w (N, d) in normalised codes, from `fit_probe`.
             strengths: s; beyond 0.3 images begin to break.
-            inverted: use the noise of each image; else noise of seed 0.
+            inverted: use the noise of each image; else one noise of seed 0 for all.
             options: fields of `ImageSampling`.
         """
         w = torch.from_numpy(np.asarray(direction, dtype=np.float32))
@@ -147,16 +143,7 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
         noise = None
         if inverted and self.is_diffusion:
             noise = np.repeat(self.invert(images, codes, **options), len(strengths), axis=0)
-        return self.decode(moved, noise, **options)
-
-    def _one_noise(
-        self, image: Images, code: Codes, count: int, inverted: bool, seed: int, options: dict[str, Any]
-    ) -> Noise | None:
-        """The same noise `count` times: of the image, or drawn; None for a VAE."""
-        if not self.is_diffusion:
-            return None
-        noise = self.invert(image, code, **options) if inverted else self._noise(1, seed).numpy()
-        return np.repeat(noise, count, axis=0)
+        return self.decode(moved, noise, one_noise=True, **options)
 
     def _check_unit(self, unit: int) -> None:
         if not 0 <= unit < self.config.n_units:

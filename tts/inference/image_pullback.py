@@ -47,7 +47,7 @@ class PullbackEditor(ImageCoder):
         """
         if not 0 < at <= 1 or index < 0 or steps < 1:
             raise ValueError(f"need at in (0, 1], a direction from 0 on and steps from 1 on, found {at}, {index} and {steps}.")
-        model, x = self.diffusion, self._tensor(images)
+        model, x = self.diffusion, self.tensor(images)
         times = torch.linspace(at, 0, max(1, round(at * steps)) + 1, dtype=torch.float64)
 
         def draw(x: Tensor, z: Tensor | None = None) -> Tensor:

@@ -13,14 +13,22 @@ COLUMNS = {
     "active_units": "active",
     "ssim": "SSIM",
     "mse": "MSE",
+    "perceptual": "perceptual",
     "ssim_inverted": "SSIM, own x_T",
     "mse_inverted": "MSE, own x_T",
+    "perceptual_inverted": "perceptual, own x_T",
+    "ssim_base": "SSIM, base alone",
+    "ssim_base_inverted": "SSIM, base alone, own x_T",
     "frechet": "Fréchet",
+    "prior_mmd": "MMD to prior",
+    "prior_mean": "mean off prior",
+    "prior_std": "std off prior",
     "seconds_per_step": "s/step",
     "cpu_minutes": "CPU min",
     "parameters": "parameters",
 }
 WHOLE = ("active_units", "parameters")
+FINE = ("mse", "perceptual", "prior_mmd")  # figures of four decimals
 
 
 def image_table(systems: Mapping[str, Mapping[str, Any]]) -> str:
@@ -39,4 +47,4 @@ def _cell(key: str, value: Any) -> str:
         return value
     if key in WHOLE:
         return f"{value:,.0f}"
-    return f"{value:.4f}" if key.startswith("mse") else f"{value:.3f}"
+    return f"{value:.4f}" if key.startswith(FINE) else f"{value:.3f}"

@@ -54,7 +54,7 @@ class SubspaceSampler(ImageCoder):
             )
         denoiser, projection = pooled_denoiser(full, small, levels), AveragePool(levels)
         index = np.random.default_rng(seed).integers(len(images), size=N_MEASURED)
-        x = self._tensor(images.images(index)).to(self.device)
+        x = self.tensor(images.images(index)).to(self.device)
         complement = measure_complement(x.split(self.batch_size), projection)
         if time is None:
             times = torch.linspace(0.02, 0.98, N_TIMES, dtype=torch.float64)

@@ -20,16 +20,18 @@ class NoiseWalker(ImageCoder):
         count: int = 8,
         path: Path = Path.slerp,
         codes: tuple[Codes, Codes] | None = None,
+        drawn: bool = False,
         **options: Any,
     ) -> Images:
         """Images along the way from noise to noise (1, …) each, ends included, codes (1, N, d) on the line: (count, C, H, W).
 
         Args:
-            start: x_T, inverted or drawn with `noises`.
+            start: x_T, from `invert` with the same options, which goes back by `ddim`.
             end: as start.
             count: 2 or more.
             path: on the arc, which keeps the length of noise, or the straight line.
             codes: at both ends, of a model that has them.
+            drawn: noises and codes are draws, of `noises` and `sample_codes`, and the images at the ends those of `sample`.
             options: fields of `ImageSampling`.
 
         Raises:
@@ -40,9 +42,10 @@ class NoiseWalker(ImageCoder):
         a, b = torch.from_numpy(start), torch.from_numpy(end)
         noise = torch.cat(path.points(a, b, count - 1)).numpy()
         if codes is None:
-            return self._render(None, count, noise, 0, options)
+            return self._render(None, count, noise, options, drawn=drawn)
         between = np.concatenate([(1 - w) * codes[0] + w * codes[1] for w in np.linspace(0, 1, count)])
-        return self.decode(between.astype(np.float32), noise, **options)
+        options = self._for_drawn_codes(options) if drawn else options
+        return self._render(self._code_tensor(between), count, noise, options, drawn=drawn)
 
     def noises(self, n: int, *, seed: int = 0) -> Noise:
         """n draws of x_T, (n, …); that of image i is a function of (seed, i), and of `sample` with this seed.

@@ -62,9 +62,13 @@ class DisentanglementReport:
     def protocol(self) -> str:
         """One line that says under which conditions the figures hold."""
         reduced = "each unit reduced by PCA" if self.pca else "no PCA"
+        return f"{self.units} units ({self.active} active), {reduced}; {self.conditions()}"
+
+    def conditions(self) -> str:
+        """That part of the protocol which every code of the same images shares."""
         return (
-            f"{self.n} codes of {self.units} units ({self.active} active), standardised, {reduced}; {self.split.value} split, "
-            f"{self.dci.n_train} rows fitted and {self.dci.n_test} scored; {self.dci.trees.value} trees"
+            f"{self.n} codes, standardised; {self.split.value} split, {self.dci.n_train} rows fitted and {self.dci.n_test} "
+            f"scored; {self.dci.trees.value} trees"
         )
 
 
@@ -110,7 +114,7 @@ def disentanglement_report(
     table = CodeTable(codes, factors, tuple(sizes))
     units = standardise(codes)
     parts = partition(factors, seed=seed) if parts is None else parts
-    drawn = parts if parts.split is Split.COMPOSITIONAL else None
+    drawn = None if parts.split is Split.IID else parts
     settings = VoteSettings(seed=seed)
     rows = parts.unfitted
     return DisentanglementReport(

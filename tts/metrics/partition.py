@@ -13,10 +13,14 @@ _MIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # splitmix6
 
 
 class Split(str, Enum):
-    """What is fitted is scored on other rows (`iid`) or on other combinations of factor values (`compositional`)."""
+    """What is fitted is scored on other rows (`iid`) or on other combinations of factor values (`compositional`).
+
+    With `held_out` these are the combinations that the encoder, too, was trained without.
+    """
 
     IID = "iid"
     COMPOSITIONAL = "compositional"
+    HELD_OUT = "held_out"
 
 
 def held_out(factors: NDArray[Any], share: float = 0.2, seed: int = 0) -> NDArray[np.bool_]:
@@ -51,8 +55,8 @@ class Partition:
 
     @property
     def unfitted(self) -> NDArray[np.int64]:
-        """The rows of scores that fit nothing: those fitted on, as published, or under `compositional` those held out."""
-        return self.test if self.split is Split.COMPOSITIONAL else self.train
+        """The rows of scores that fit nothing: those fitted on under `iid`, as published, otherwise those held out."""
+        return self.train if self.split is Split.IID else self.test
 
 
 def partition(
@@ -66,9 +70,9 @@ def partition(
 ) -> Partition:
     """Rows to fit on and rows to score on, drawn without repetition.
 
-    `iid` parts the rows at random, in the proportion n_train : n_test if they do not suffice for both. `compositional` gives
-    the combinations of `held_out(factors, share, seed)` to the test; an encoder trained without them is measured on what it
-    has not seen. (The published protocol draws both from all images, which are also those trained on.)
+    `iid` parts the rows at random, in the proportion n_train : n_test if they do not suffice for both. `compositional` and
+    `held_out` give the combinations of `held_out(factors, share, seed)` to the test; an encoder trained without them is
+    measured on what it has not seen. (The published protocol draws both from all images, which are also those trained on.)
 
     Raises:
         ValueError: if a number is below 1 or the share is not within (0, 1).
@@ -77,7 +81,7 @@ def partition(
     if n_train < 1 or n_test < 1:
         raise ValueError(f"need n_train and n_test of at least 1, found {n_train} and {n_test}.")
     order = np.random.default_rng(seed).permutation(len(factors))
-    if split is Split.COMPOSITIONAL:
+    if split is not Split.IID:
         out = held_out(factors, share, seed)[order]
         train, test = order[~out][:n_train], order[out][:n_test]
     else:

@@ -2,10 +2,12 @@
 
 import json
 import logging
+import re
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from tts.device import resolve_device
 from tts.image.datasets import open_images
 from tts.image.guided import GuidedModel
 from tts.image.registry import MODELS
-from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, fast_settings
+from tts.inference.image_baselines import BASELINES
+from tts.inference.image_evaluation import EvaluationSettings, evaluate_baselines, evaluate_image_model, fast_settings
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_model import ImageModel
 from tts.inference.image_report import image_table
+from tts.metrics.learners import Trees
 from tts.training.image_config import ImageTrainConfig, load_image_config
 from tts.training.image_parts import NONE, Parts
 from tts.training.image_prior import PriorTraining, train_latent_prior
@@ -35,9 +39,12 @@ class Benchmark:
     """What is compared.
 
     data, size: the images.
-    methods: kinds of `tts.image.registry`, with presets METHOD_PROFILE.
+    methods: kinds of `tts.image.registry`, with presets METHOD_PROFILE; a variant has settings of its own after a colon, as in
+        "disdiff:model.factor_loss.weight=0", commas between several.
     seeds: of each method.
     minutes: CPU minutes that each method may train, its base aside; 0 is the steps of its preset.
+    sampling_steps, images, samples: of the reconstructions and samples that are measured.
+    trees: of DCI; the table says which. Exact ones, as published, take ten minutes a row.
     overrides: settings for all methods, such as "threads=1".
     fast: a few steps and small measurements: to be compared with nothing.
     """
@@ -49,24 +56,35 @@ class Benchmark:
     profile: str = "mini"
     minutes: float = 0.0
     sampling_steps: int = 50
+    images: int = 128
+    samples: int = 500
+    trees: Trees = Trees.HISTOGRAM
     overrides: tuple[str, ...] = ()
     fast: bool = False
 
     def config(self, method: str, *overrides: str) -> ImageTrainConfig:
-        """The run of a method.
+        """The run of a method or variant.
 
         Raises:
             ConfigError: if there is no such preset or key.
         """
+        kind, _, own = method.partition(":")
         fast = FAST if self.fast else ()
-        settings = [f"data={self.data}", f"size={self.size}", *fast, *self.overrides, *overrides]
-        return load_image_config(f"{method}_{self.profile}", settings)
+        settings = [f"data={self.data}", f"size={self.size}", *fast, *self.overrides, *filter(None, own.split(",")), *overrides]
+        return load_image_config(f"{kind}_{self.profile}", settings)
+
+    def settings(self, seed: int) -> EvaluationSettings:
+        """What is measured of a row."""
+        if self.fast:
+            return fast_settings(seed)
+        return EvaluationSettings(images=self.images, samples=self.samples, trees=self.trees, seed=seed)
 
 
 def run_benchmark(benchmark: Benchmark, out: Path, device: str = "auto") -> str:
     """Train and score every method with every seed; the table, which is also in `out`/RESULTS.md after each row.
 
-    A row that is there is not made again, and a training that was killed goes on; with other settings give another folder.
+    The base that guided methods share has a row, too, and for each seed a random encoder and PCA. A row that is there is not
+    made again, and a training that was killed goes on; with other settings give another folder.
 
     Raises:
         ConfigError, DataError, ModelError: as the trainings.
@@ -76,47 +94,71 @@ def run_benchmark(benchmark: Benchmark, out: Path, device: str = "auto") -> str:
     base = NONE
     if guided:
         base = Parts(base=train_image_model(benchmark.config("ddpm", f"device={device}"), out / "base"))
+        _keep(benchmark, out, "ddpm", 0, partial(_scored, benchmark, "ddpm", out / "base", 0, device))
     for seed in benchmark.seeds:
+        _keep(benchmark, out, "baselines", seed, partial(_baselines, benchmark, seed))
         for method in benchmark.methods:
-            row = out / "rows" / f"{method}-seed{seed}.json"
-            if row.exists():
-                logger.info("%s, seed %d: done before", method, seed)
-                continue
-            write_json(row, _row(benchmark, method, seed, out, base if method in guided else NONE, device))
-            write_text(out / "RESULTS.md", benchmark_table(out, benchmark))
+            parts = base if method in guided else NONE
+            made = partial(_trained_and_scored, benchmark, method, seed, out, parts, device)
+            _keep(benchmark, out, method, seed, made)
     return benchmark_table(out, benchmark)
 
 
-def _row(benchmark: Benchmark, method: str, seed: int, out: Path, parts: Parts, device: str) -> dict[str, Any]:
-    """Figures of one method and seed, and those of the baselines on the same images."""
+def _keep(benchmark: Benchmark, out: Path, name: str, seed: int, make: Callable[[], dict[str, Any]]) -> None:
+    """Make a row unless it is there, and the table anew."""
+    row = out / "rows" / f"{slug(name)}-seed{seed}.json"
+    if row.exists():
+        logger.info("%s, seed %d: done before", name, seed)
+        return
+    write_json(row, make())
+    write_text(out / "RESULTS.md", benchmark_table(out, benchmark))
+
+
+def _baselines(benchmark: Benchmark, seed: int) -> dict[str, Any]:
+    """The rows of a random encoder and of PCA."""
+    images = open_images(benchmark.data, size=benchmark.size)
+    return {"systems": evaluate_baselines(images, benchmark.settings(seed)), "conditions": []}
+
+
+def slug(method: str) -> str:
+    """The name of a variant as that of a file."""
+    return re.sub(r"[^\w.+-]+", "-", method)
+
+
+def _trained_and_scored(benchmark: Benchmark, method: str, seed: int, out: Path, parts: Parts, device: str) -> dict[str, Any]:
+    """The row of one method and seed."""
     overrides = [f"seed={seed}", f"device={device}"]
     if benchmark.minutes:
         overrides.append(f"steps={_steps(benchmark, method, out, parts, device)}")
     config = benchmark.config(method, *overrides)
-    folder = train_image_model(config, out / f"{method}-seed{seed}", parts=parts)
-    train_latent_prior(
-        PriorTraining(seed=seed, threads=config.threads, **(FAST_PRIOR if benchmark.fast else {})), folder, device=device
-    )
+    folder = train_image_model(config, out / f"{slug(method)}-seed{seed}", parts=parts)
+    if config.model.n_units:
+        prior = PriorTraining(seed=seed, threads=config.threads, **(FAST_PRIOR if benchmark.fast else {}))
+        train_latent_prior(prior, folder, device=device)
+    return _scored(benchmark, method, folder, seed, device)
+
+
+def _scored(benchmark: Benchmark, method: str, folder: Path, seed: int, device: str) -> dict[str, Any]:
+    """The figures of the model in a folder, under the name of its method."""
     loaded = load_image_folder(folder)
-    model = ImageModel(loaded, resolve_device(device))
-    settings = fast_settings(seed) if benchmark.fast else EvaluationSettings(seed=seed)
+    model, trained = ImageModel(loaded, resolve_device(device)), loaded.trained
     options = {"steps": benchmark.sampling_steps} if model.is_diffusion else {}
-    found = evaluate_image_model(model, open_images(benchmark.data, size=benchmark.size), settings, **options)
-    trained = loaded.trained
-    found["systems"][model.config.kind.value] |= {
+    images = open_images(benchmark.data, size=benchmark.size)
+    found = evaluate_image_model(model, images, benchmark.settings(seed), baselines=False, **options)
+    figures = found["systems"][model.config.kind.value] | {
         "seconds_per_step": trained.cpu_seconds / max(trained.steps, 1),
         "cpu_minutes": trained.cpu_seconds / 60,
         "parameters": sum(p.numel() for p in model.model.parameters()),
     }
-    return {"method": model.config.kind.value} | found
+    return {"systems": {method: figures}, "conditions": found["conditions"]}
 
 
 def _steps(benchmark: Benchmark, method: str, out: Path, parts: Parts, device: str) -> int:
     """The steps that fit into the minutes, from the CPU time of a short run; found once for all seeds."""
-    path = out / "steps" / f"{method}.json"
+    path = out / "steps" / f"{slug(method)}.json"
     if not path.exists():
         probe = benchmark.config(method, f"device={device}", f"steps={PROBE_STEPS}", f"figures_every={10 * PROBE_STEPS}")
-        folder = train_image_model(probe, out / "steps" / method, parts=parts)
+        folder = train_image_model(probe, out / "steps" / slug(method), parts=parts)
         seconds = load_image_folder(folder).trained.cpu_seconds / PROBE_STEPS
         write_json(path, {"seconds_per_step": seconds, "steps": max(1, round(benchmark.minutes * 60 / seconds))})
     return int(read_json(path)["steps"])
@@ -125,17 +167,18 @@ def _steps(benchmark: Benchmark, method: str, out: Path, parts: Parts, device: s
 def benchmark_table(out: Path, benchmark: Benchmark) -> str:
     """The rows so far, mean ± deviation over seeds, and under which conditions they were made."""
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
-    protocols = set()
-    for path in sorted((out / "rows").glob("*.json")):
-        row = json.loads(path.read_text(encoding="utf-8"))
-        protocols.add(row["protocol"].partition(" (")[0])
+    conditions: dict[str, None] = {}  # in their order
+    places = {name: i for i, name in enumerate((*BASELINES, "ddpm", *benchmark.methods))}
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((out / "rows").glob("*.json"))]
+    for row in sorted(rows, key=lambda row: places.get(next(iter(row["systems"])), len(places))):
+        conditions |= dict.fromkeys(row["conditions"])
         for system, figures in row["systems"].items():
             found[system].append(figures)
     budget = f"{benchmark.minutes:g} CPU minutes each" if benchmark.minutes else "the steps of the presets"
     lines = [
         image_table({name: _spread(rows) for name, rows in found.items()}),
         f"{benchmark.data}, {benchmark.size} pixels, profile {benchmark.profile}, {budget}; mean ± deviation over the seeds, "
-        f"their number in brackets. {'; '.join(sorted(protocols))}. Fréchet distance on features of a random network. "
+        f"their number in brackets. {'; '.join(conditions)}. "
         "Seconds and minutes are CPU time of all threads; the base of guided methods is not counted.",
     ]
     return "\n".join(lines) + "\n"

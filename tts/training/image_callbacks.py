@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tts.image.datasets import ImageSet, to_model
+from tts.image.disdiff import FactorGuided
 from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.image.usage import CodeUsage, z_usage
 from tts.inference.image_codes import CodeStatistics
@@ -70,6 +71,10 @@ class ImageFigures(L.Callback):
         board.add_scalar("codes/z_usage", usage.share, step)
         for unit, gap in enumerate(usage.unit_gaps[:N_UNITS]):
             board.add_scalar(f"codes/z_usage_of_unit_{unit}", gap / usage.loss, step)
+        if isinstance(task.ema, FactorGuided):
+            x = to_model(self.images.images(spread_index(self.images, N_USAGE))).to(task.device)
+            accuracy = task.ema.factor_accuracy(x, torch.Generator().manual_seed(0))  # 1 / N where the factor loss is inert
+            board.add_scalar("codes/factor_accuracy", accuracy, step)
         if step >= self.config.z_usage_after and usage.ignored:
             logger.warning("step %d: the encoder is ignored: z-usage is %.2f %% of the loss", step, 100 * usage.share)
 
@@ -87,5 +92,11 @@ def trained_on(task: ImageTask) -> TrainedOn:
     config, steps = task.config, task.global_step
     seen = task.batches * config.batch_size
     return TrainedOn(
-        data=config.data, size=config.size, steps=steps, images=seen, seed=config.seed, cpu_seconds=round(task.cpu_seconds, 3)
+        data=config.data,
+        size=config.size,
+        steps=steps,
+        images=seen,
+        seed=config.seed,
+        cpu_seconds=round(task.cpu_seconds, 3),
+        held_out=config.held_out,
     )

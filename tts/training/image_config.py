@@ -45,6 +45,7 @@ class ImageSettings:
     data: str = "shapes"  # sprites, shapes, or the path of a data set
     size: int = 32  # height and width in pixels
     pool: int = 0  # halvings of the side by averaging: the images of a subspace of those of `size`
+    held_out: float = 0.0  # share of the images kept from training, for `glottis image evaluate --split held_out`
     flips: bool = False  # half of the images mirrored, where left and right mean the same
     optimizer: ImageOptimizer = field(default_factory=ImageOptimizer)
     adversary: ImageOptimizer = field(default_factory=lambda: ImageOptimizer(lr=1e-4, beta1=0.5, beta2=0.9, warmup=0))
@@ -69,6 +70,7 @@ class ImageSettings:
         check_ranges(self, "train", "pool", 0, 6)
         check_ranges(self, "train", "workers seed z_usage_after", 0, 1e18)
         check_ranges(self, "train", "ema_decay", 0, 1)
+        check_ranges(self, "train", "held_out", 0, 0.9)
 
 
 @dataclass(frozen=True, kw_only=True)

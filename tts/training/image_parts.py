@@ -17,8 +17,10 @@ from tts.image.guided import GuidedModel
 from tts.image.labelled import LabelledConfig
 from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.image.registry import MODELS, build_model
-from tts.image.stage_model import FirstStageModel
+from tts.image.stage_losses import Features
+from tts.image.stage_model import FirstStageConfig, FirstStageModel
 from tts.inference.image_folder import load_image_folder
+from tts.metrics.efficientnet import load_efficientnet_lite0
 
 T = TypeVar("T", bound=RepresentationModel)
 
@@ -112,6 +114,21 @@ def new_model(config: ModelConfig, parts: Parts, x: torch.Tensor, seed: int) -> 
             model.take_first_stage(_load(parts.first_stage, FirstStageModel).stage)
         model.measure(x)
     return model
+
+
+def perceptual_features(config: ModelConfig, device: torch.device) -> Features | None:
+    """The frozen feature maps that a first stage with a perceptual term is trained by; None for all other models.
+
+    Raises:
+        ConfigError: if the network is not installed.
+    """
+    if not isinstance(config, FirstStageConfig) or not config.stage.perceptual:
+        return None
+    try:
+        return load_efficientnet_lite0().to(device)
+    except ImportError as err:
+        where = f"model.{config.stage.kind.value}.perceptual"
+        raise ConfigError(f"{where}: found {config.stage.perceptual:g}, but {err} Or set it to 0.") from err
 
 
 def _load(folder: Path, kind: type[T]) -> T:

@@ -14,13 +14,15 @@ from tts.errors import ModelError
 from tts.image.datasets import open_images
 from tts.image.latent_prior import LatentPrior, LatentPriorConfig
 from tts.inference.image_card import image_card
-from tts.inference.image_evaluation import in_chunks
 from tts.inference.image_folder import COMMAND, load_image_folder, save_image_folder
 from tts.inference.image_model import ImageModel
+from tts.inference.image_split import seen_images
 from tts.inference.whole_folder import find_folder
 from tts.training.image_callbacks import spread_index
 
 logger = logging.getLogger(__name__)
+
+CHUNK = 256  # images at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +57,9 @@ def train_latent_prior(config: PriorTraining, folder: Path, *, device: str = "au
     loaded, at = load_image_folder(folder), resolve_device(device)
     if loaded.codes is None:
         raise ModelError(f"{folder}: a model of kind {loaded.model.config.kind.value} has no codes. Give another model.")
-    images = open_images(loaded.trained.data, size=loaded.model.config.size)
-    codes = torch.from_numpy(in_chunks(images, spread_index(images, config.n_codes), ImageModel(loaded, at).encode))
+    images = seen_images(open_images(loaded.trained.data, size=loaded.model.config.size), loaded.trained.held_out)
+    index, encode = spread_index(images, config.n_codes), ImageModel(loaded, at).encode
+    codes = torch.cat([torch.from_numpy(encode(images.images(index[i : i + CHUNK]))) for i in range(0, len(index), CHUNK)])
     prior, loss = fit_prior(config, codes, at)
     loaded = dataclasses.replace(loaded, model=loaded.model.cpu(), prior=prior.cpu().eval())
     save_image_folder(folder, loaded, image_card(f"{loaded.model.config.kind.value} on {images.name}", loaded))

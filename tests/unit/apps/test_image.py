@@ -19,6 +19,7 @@ VERBS = [
     "edit",
     "encode",
     "evaluate",
+    "gap",
     "geometry",
     "guide",
     "interpolate",
@@ -90,6 +91,10 @@ def test_codes_are_written_with_the_indices_of_their_images(model, tmp_path):
         (["edit", "--label", "mood"], 1, "no label 'mood'"),
         (["reconstruct", "--inverted"], 1, "no noise to invert"),
         (["interpolate", "--index", "1", "2", "3"], 2, "images come in pairs"),
+        (["evaluate", "--split", "held_out"], 1, "trained on all images"),
+        (["evaluate", "--split", "held_out", "--data", "sprites"], 2, "leave out --data"),
+        (["gap"], 1, "betavae has no frozen base"),
+        (["gap", "--images", "0"], 2, "--images must be 1 or more"),
     ],
 )
 def test_a_fault_is_one_line_and_a_status(model, tmp_path, capsys, words, status, said):

@@ -6,9 +6,11 @@ import torch
 from tts.errors import ModelError
 from tts.image.config import UNetConfig
 from tts.image.diffae import DiffAe, DiffAeConfig
-from tts.image.encdiff import EncDiff, EncDiffConfig, UnitNetworks
+from tts.image.encdiff import EncDiff, EncDiffConfig, TokenCondition, UnitNetworks
 from tts.image.infodiffusion import InfoDiffusion, InfoDiffusionConfig
+from tts.image.registry import build_model
 from tts.image.usage import CodeUsage, z_usage
+from tts.training.image_config import load_image_config
 
 TINY = {
     "channels": 1,
@@ -21,6 +23,7 @@ METHODS = {
     "diffae": lambda: DiffAe(DiffAeConfig(**TINY)),
     "diffae_raw": lambda: DiffAe(DiffAeConfig(**TINY, code_norm=False)),
     "encdiff": lambda: EncDiff(EncDiffConfig(**TINY, token_hidden=(8,))),
+    "encdiff_norms": lambda: EncDiff(EncDiffConfig(**TINY, condition=TokenCondition.scale_shift)),
     "encdiff_vectors": lambda: EncDiff(EncDiffConfig(**TINY, unit_dim=3, mmd_weight=0.3)),
     "infodiffusion": lambda: InfoDiffusion(InfoDiffusionConfig(**TINY)),
 }
@@ -132,3 +135,12 @@ def test_the_discrepancy_of_encdiffs_codes_is_logged_where_it_has_a_weight():
 def test_there_is_no_unconditional_denoiser_to_ask_for(method):
     with pytest.raises(ValueError, match=f"{method} has no unconditional denoiser. Give codes."):
         seeded(METHODS[method]).composite(None)
+
+
+def test_tokens_read_by_adaptive_norms_have_the_same_encoder_and_a_network_of_nearly_the_same_size():
+    models = [build_model(load_image_config("encdiff_mini", words).model) for words in ([], ["model.condition=scale_shift"])]
+    z = torch.randn(2, 10, 1, generator=generator())
+    assert [model.condition(z).shape for model in models] == [(2, 10, 16), (2, 160)]
+    sizes = [{name: sum(p.numel() for p in part.parameters()) for name, part in m.named_children()} for m in models]
+    assert sizes[0]["encoder"] == sizes[1]["encoder"] and sizes[0]["tokens"] == sizes[1]["tokens"]
+    assert sizes[1]["unet"] / sizes[0]["unet"] == pytest.approx(1.0945, abs=1e-3)  # cross-attention wins with less, or not

@@ -1,5 +1,6 @@
 """First stages: shapes, scale, straight-through gradients, losses worked out by hand, the two phases of the game."""
 
+import copy
 import math
 
 import pytest
@@ -154,14 +155,17 @@ def test_the_perceptual_distance_by_hand():
 def test_the_perceptual_term_is_weighted_and_its_network_is_no_part_of_the_stage():
     network = seeded(lambda: torch.nn.Conv2d(3, 4, 3))
     config = VqConfig(**TINY, n_codes=8, perceptual=2.0)
-    stage = seeded(lambda: VqStage(config, lambda x: [network(x)]))
+    stage = seeded(lambda: VqStage(config))
     x = images()
+    with pytest.raises(ValueError, match="no features were given"):
+        stage.losses(x, None, generator())
+    stage.take_features(lambda x: [network(x)])
     decoded = stage.decoder(stage.quantize(stage.encoder(x)))
     expected = 2 * perceptual_distance(lambda a: [network(a)], decoded, x)
     torch.testing.assert_close(stage.losses(x, None, generator())["perceptual"], expected)
-    assert set(VqStage(config, network).state_dict()) == set(vq().state_dict())
-    with pytest.raises(ValueError, match="no features were given"):
-        VqStage(config)
+    stage.take_features(network)
+    assert set(stage.state_dict()) == set(vq().state_dict())
+    assert len(list(copy.deepcopy(stage).modules())) == len(list(vq().modules()))
 
 
 def test_the_hinge_losses_by_hand():

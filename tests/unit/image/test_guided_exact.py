@@ -28,10 +28,10 @@ class ExactUNet(nn.Module):
         super().__init__()
         self.eps = eps
 
-    def encode(self, u: Tensor, t: Tensor) -> Encoded:
+    def encode(self, u: Tensor, t: Tensor, condition: Tensor | None = None) -> Encoded:
         return Encoded(u, (), t)
 
-    def decode(self, encoded: Encoded) -> Tensor:
+    def decode(self, encoded: Encoded, condition: Tensor | None = None, *, h: Tensor | None = None) -> Tensor:
         return self.eps(encoded.h, encoded.time)
 
 

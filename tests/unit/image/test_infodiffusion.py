@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from tts.diffusion import initial_state, sample, time_grid
 from tts.errors import ConfigError
 from tts.image.config import UNetConfig
 from tts.image.divergence import DivergenceKind
@@ -112,39 +111,9 @@ def test_a_share_of_the_images_is_denoised_without_its_code():
     assert not (seen[0][~dropped] == 7.0).any()
 
 
-def test_the_two_phases_ask_the_unconditional_network_above_the_split_and_the_conditional_one_below():
-    model, z = tiny().eval(), torch.randn(3, 2, 2, generator=generator())
-    with torch.no_grad():
-        model.null.fill_(7.0)
-    calls = []
-    forward = model.unet.forward
-
-    def record(x, t, condition):
-        calls.append((round(t[0].item(), 4), "without" if (condition == 7.0).all() else "with"))
-        return forward(x, t, condition)
-
-    model.unet.forward = record
-    start = initial_state(model.schedule, 1.0, torch.randn(3, 1, 8, 8, generator=generator()))
-    with torch.no_grad():
-        sample(model.two_phase(z, 0.5), start, model.schedule, time_grid(model.schedule, 10))
-    times = [1 - i / 10 for i in range(10)]
-    assert calls == [(round(t, 4), "without" if t > 0.5 else "with") for t in times]
-
-
-def test_each_phase_is_the_denoiser_of_its_own():
-    model, z = tiny().eval(), torch.randn(3, 2, 2, generator=generator())
-    for parameter in model.unet.parameters():
-        torch.nn.init.normal_(parameter, std=0.3, generator=generator())
-    u = torch.randn(3, 1, 8, 8, generator=generator())
-    both, alone, given = model.two_phase(z, 0.4), model.composite(None), model.composite(z)
-    late, early = torch.full((3,), 0.4), torch.full((3,), 0.41)
-    torch.testing.assert_close(both(u, late), given(u, late))
-    torch.testing.assert_close(both(u, early), alone(u, early))
-    assert not torch.allclose(alone(u, late), given(u, late))
-    mixed = torch.tensor([0.4, 0.41, 0.9])
-    torch.testing.assert_close(both(u, mixed)[1:], alone(u, mixed)[1:])
-    with pytest.raises(ValueError, match="split must be in"):
-        model.two_phase(z, 1.0)
+def test_without_a_weight_of_the_divergence_there_is_no_rein():
+    assert tiny(lambda_=0.0).losses(images(4), None, generator()).keys() == {"denoising"}
+    assert tiny(lambda_=0.1).losses(images(4), None, generator()).keys() == {"denoising", "divergence"}
 
 
 @pytest.mark.parametrize(
@@ -155,6 +124,7 @@ def test_each_phase_is_the_denoiser_of_its_own():
         ({"prior": PriorKind.swiss_roll}, "two numbers, found 4. Change n_units or unit_dim"),
         ({"prior": PriorKind.ring, "n_units": 3, "unit_dim": 1}, "an even number of numbers, found 3"),
         ({"null_rate": 0.0}, "model.null_rate"),
+        ({"two_phase": 0.0}, "model.two_phase"),
         ({"temperature": 0.0}, "model.temperature"),
         ({"zeta": 1.5}, "model.zeta"),
     ],

@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from tts.errors import ModelError
 from tts.image.datasets import open_images
 from tts.image.registry import build_model
 from tts.image.vae_config import BetaVaeConfig
 from tts.inference import image_evaluation
+from tts.inference.image_baselines import random_features
 from tts.inference.image_codes import CodeStatistics
-from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, random_features, score_codes
+from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, score_codes
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_model import ImageModel
 from tts.inference.image_report import image_table
+from tts.inference.image_split import unseen
 from tts.metrics.learners import Trees
+from tts.metrics.partition import Split
 
 SETTINGS = EvaluationSettings(codes=60, images=4, samples=8, trees=Trees.HISTOGRAM)
 
@@ -35,28 +39,50 @@ def model():
 
 
 def test_a_model_is_scored_beside_a_random_encoder_and_pca_and_its_images_measured(model, images, monkeypatch):
-    monkeypatch.setattr(image_evaluation, "score_codes", lambda codes, *rest: ({"mig": float(codes.shape[1])}, "protocol"))
+    monkeypatch.setattr(image_evaluation, "score_codes", lambda codes, *rest: ({"mig": float(codes.shape[1])}, ["60 codes"]))
+    monkeypatch.setattr(image_evaluation, "perceptual_distance", lambda: None)
     found = evaluate_image_model(model, images, SETTINGS)
     assert found["systems"].keys() == {"betavae", "random encoder", "PCA of pixels"}
     assert [figures["mig"] for figures in found["systems"].values()] == [3, 10, 10]
     own = found["systems"]["betavae"]
     truth = images.images(np.random.default_rng(0).permutation(len(images))[:1])
-    assert own.keys() == {"mig", "mse", "ssim", "frechet"} and own["frechet"] > 0
+    prior = {"prior_mmd", "prior_mean", "prior_std"}
+    assert own.keys() == {"mig", "mse", "ssim", "frechet"} | prior and own["frechet"] > 0
     assert 0 < own["mse"] < 1 and truth.shape == (1, 3, 16, 16)
+    assert found["conditions"] == [
+        "60 codes",
+        "4 images reconstructed and 8 drawn",
+        "no perceptual distance: efficientnet-lite0 is not installed (extra features)",
+        "Fréchet distance on features of a random network",
+    ]
+    assert found["protocol"] == "; ".join(found["conditions"])
+    assert evaluate_image_model(model, images, SETTINGS, baselines=False)["systems"].keys() == {"betavae"}
 
 
 def test_codes_that_are_the_factors_have_perfect_scores(images):
     index = np.random.default_rng(0).integers(len(images), size=600)
     codes = images.labels(index).astype(np.float32)
-    figures, protocol = score_codes(codes, images, index, dataclasses.replace(SETTINGS, codes=600))
+    figures, (condition,) = score_codes(codes, images, index, dataclasses.replace(SETTINGS, codes=600))
     assert figures["factor_vae"] == 1.0
     assert figures["mig"] > 0.8 and figures["dci_d"] > 0.95
-    assert figures["active_units"] == 6 and "iid" in protocol
+    assert figures["active_units"] == 6 and "iid split" in condition and "histogram trees" in condition
+
+
+def test_held_out_scores_are_read_on_images_the_model_was_trained_without(images, model):
+    index = np.random.default_rng(0).permutation(len(images))[:900]
+    codes, out = images.labels(index).astype(np.float32), unseen(index, 0.2)
+    codes[out] = np.random.default_rng(1).normal(size=(out.sum(), 6))  # what was not seen is not understood
+    settings = dataclasses.replace(SETTINGS, codes=900, split=Split.HELD_OUT)
+    figures, (condition,) = score_codes(codes, images, index, settings, 0.2)
+    assert figures["dci_i"] < 0.4 and figures["mig"] < 0.3
+    assert f"held_out split, 600 rows fitted and {out.sum()} scored" in condition
+    with pytest.raises(ModelError, match="trained on all images"):
+        evaluate_image_model(model, images, settings)
 
 
 def test_without_labels_or_with_one_unit_there_is_nothing_to_score(images):
     index = np.arange(10)
-    assert score_codes(np.zeros((10, 1)), images, index, SETTINGS) == ({}, "")
+    assert score_codes(np.zeros((10, 1)), images, index, SETTINGS) == ({}, [])
 
 
 def test_random_features_are_the_same_every_time_and_leave_the_global_state(images):

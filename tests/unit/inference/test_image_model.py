@@ -1,5 +1,6 @@
 """Image models in use: statistics of codes, noise on the arc, swaps and traversals, folders and what is wrong with them."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from tts.image.datasets import open_images
 from tts.image.encdiff import EncDiffConfig
 from tts.image.infodiffusion import InfoDiffusionConfig
 from tts.image.latent_prior import LatentPrior, LatentPriorConfig
+from tts.image.pdae import PdaeConfig
 from tts.image.registry import build_model
 from tts.image.vae_config import BetaVaeConfig
 from tts.inference.image_codes import CodeStatistics
@@ -103,13 +105,16 @@ def test_a_swap_takes_the_unit_and_nothing_else(encdiff, images, monkeypatch):
 
 def test_a_traversal_spans_the_quantiles_on_one_noise(encdiff, images, monkeypatch):
     seen = {}
-    monkeypatch.setattr(encdiff, "decode", lambda codes, noise, **options: seen.update(codes=codes, noise=noise))
+    monkeypatch.setattr(encdiff, "decode", lambda codes, noise, **options: seen.update(codes=codes, **options))
     encdiff.traverse(images[:1], 2, count=3, steps=2)
     statistics = encdiff.codes
     along = (seen["codes"][:, 2] - statistics.mean[2]) @ statistics.axis[2]
     low, high = statistics.low[2].item(), statistics.high[2].item()
     assert along.tolist() == pytest.approx([low, (low + high) / 2, high], abs=1e-5)
-    assert np.array_equal(seen["noise"][0], seen["noise"][2])
+    assert seen["one_noise"]
+    monkeypatch.undo()
+    same = encdiff.decode(encdiff.encode(images[[0, 0]]), one_noise=True, steps=2)
+    assert np.array_equal(same[0], same[1])
 
 
 def test_interpolation_begins_and_ends_at_the_reconstructions(encdiff, images):
@@ -134,27 +139,25 @@ def test_the_code_can_be_left_out_at_some_times_where_there_is_an_unconditional_
     model = ImageModel(loaded("infodiffusion"), torch.device("cpu"))
     codes = model.encode(images)
     whole, part = model.decode(codes, steps=4), model.decode(codes, steps=4, code_to=0.5)
-    with torch.no_grad():
-        two_phase = model.model.two_phase(torch.from_numpy(codes), 0.5)
-        t = torch.full((3,), 0.5)
-        u = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-        from tts.inference.image_diffusion import denoiser_of
-
-        mine = denoiser_of(model.model, torch.from_numpy(codes), ImageSampling(code_to=0.5))
-        for at in (0.9, 0.5, 0.1):
-            assert torch.allclose(mine(u, t * at / 0.5), two_phase(u, t * at / 0.5), atol=1e-5)
     assert whole.shape == part.shape
     with pytest.raises(ValueError, match="no unconditional denoiser"):
         encdiff.decode(encdiff.encode(images), steps=2, code_from=0.3)
 
 
-def test_samples_have_the_codes_of_the_prior_in_the_second_phase_alone():
+@pytest.mark.parametrize("split", [0.5, 0.2])
+def test_samples_have_the_codes_of_the_prior_in_the_second_phase_of_the_model_alone(split, monkeypatch):
+    monkeypatch.setitem(CONFIGS, "infodiffusion", dataclasses.replace(CONFIGS["infodiffusion"], two_phase=split))
     model = ImageModel(loaded("infodiffusion"), torch.device("cpu"))
     codes = model.model.prior.sample(2, torch.Generator().manual_seed(4)).numpy()
     assert np.array_equal(model.sample_codes(2, seed=4), codes)
     samples = model.sample(2, seed=4, steps=3)
-    assert np.array_equal(samples, model.decode(codes, seed=4, steps=3, code_to=0.5))
+    assert np.array_equal(samples, model.decode(codes, seed=4, steps=3, code_to=split))
     assert np.array_equal(model.sample(2, seed=4, steps=3, code_to=1.0), model.decode(codes, seed=4, steps=3))
+
+
+def test_guided_models_leave_drawn_codes_out_of_the_tail_and_others_use_them_throughout(encdiff):
+    assert build_model(PdaeConfig(size=16, n_units=3, encoder_width=4, unet=UNET)).drawn_code_times == (0.3, 1.0)
+    assert encdiff.model.drawn_code_times == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("options", [{"sampler": "x"}, {"grid": "x"}, {"code_from": 1.0}, {"code_to": 2.0}])

@@ -40,7 +40,7 @@ def test_a_report_says_under_which_conditions_it_holds(perfect):
     assert perfect.active == 2  # one has less than 5 % of the largest deviation; every score saw it all the same
     assert perfect.factor_vae.active == 3
     assert perfect.protocol() == (
-        "900 codes of 3 units (2 active), standardised, no PCA; iid split, 600 rows fitted and 300 scored; histogram trees"
+        "3 units (2 active), no PCA; 900 codes, standardised; iid split, 600 rows fitted and 300 scored; histogram trees"
     )
 
 
@@ -61,6 +61,8 @@ def test_a_compositional_report_reads_what_was_held_out():
     report = disentanglement_report(codes, FACTORS, SIZES, parts, trees=Trees.HISTOGRAM)
     figures = report.figures()
     assert report.split is Split.COMPOSITIONAL
+    unseen = disentanglement_report(codes, FACTORS, SIZES, replace(parts, split=Split.HELD_OUT), trees=Trees.HISTOGRAM)
+    assert unseen.figures() == figures and "held_out split" in unseen.protocol()
     assert max(figures[name] for name in ("factor_vae", "beta_vae", "dci_i", "probe_accuracy")) < 0.8 and figures["mig"] < 0.3
 
 

@@ -6,6 +6,8 @@ import logging
 
 import pytest
 
+from tts.inference.image_evaluation import EvaluationSettings
+from tts.metrics.learners import Trees
 from tts.training import image_benchmark
 from tts.training.image_benchmark import Benchmark, run_benchmark
 
@@ -17,29 +19,49 @@ def benchmark(monkeypatch):
     """Two seeds of a small VAE at 16 pixels, scored by their seed alone."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
-    def scored(model, images, settings, **options):
-        systems = {model.config.kind.value: {"mig": 0.2 + settings.seed, "mse": 0.01}, "random encoder": {"mig": 0.1}}
-        return {
-            "systems": systems | {"PCA of pixels": {"mig": 0.3}},
-            "protocol": f"{images.name} scored (seed {settings.seed})",
-        }
+    def scored(model, images, settings, *, baselines, **options):
+        assert not baselines
+        systems = {model.config.kind.value: {"mig": 0.2 + settings.seed, "mse": 0.01 * model.config.n_units}}
+        return {"systems": systems, "conditions": [f"{images.name} scored", f"{settings.trees.value} trees"]}
 
     monkeypatch.setattr(image_benchmark, "evaluate_image_model", scored)
+    monkeypatch.setattr(
+        image_benchmark, "evaluate_baselines", lambda *a: {"random encoder": {"mig": 0.1}, "PCA of pixels": {"mig": 0.3}}
+    )
     monkeypatch.setattr(image_benchmark, "train_latent_prior", lambda *args, **kwargs: 0.0)
     return Benchmark(size=16, methods=("betavae",), seeds=(0, 1), fast=True, overrides=TINY)
 
 
 def test_rows_are_made_once_and_the_table_has_mean_deviation_and_baselines(benchmark, tmp_path, monkeypatch):
     table = run_benchmark(benchmark, tmp_path, "cpu")
-    assert sorted(path.name for path in (tmp_path / "rows").iterdir()) == ["betavae-seed0.json", "betavae-seed1.json"]
+    names = [f"{name}-seed{seed}.json" for name in ("baselines", "betavae") for seed in (0, 1)]
+    assert sorted(path.name for path in (tmp_path / "rows").iterdir()) == names
     row = next(line for line in table.splitlines() if line.startswith("| betavae "))
     assert "0.700 ± 0.707 (2)" in row
     assert "| PCA of pixels | 0.300 ± 0.000 (2) |" in table and "| random encoder | 0.100 ± 0.000 (2) |" in table
-    assert "the steps of the presets" in table and "shapes scored." in table
+    assert "the steps of the presets" in table and "shapes scored; histogram trees." in table
     figures = json.loads((tmp_path / "rows" / "betavae-seed1.json").read_text())["systems"]["betavae"]
     assert figures["parameters"] > 1000 and figures["cpu_minutes"] * 60 == pytest.approx(2 * figures["seconds_per_step"])
     monkeypatch.setattr(image_benchmark, "train_image_model", None)
     assert run_benchmark(benchmark, tmp_path, "cpu") == table == (tmp_path / "RESULTS.md").read_text()
+
+
+def test_variants_have_rows_of_their_own_and_the_base_of_guided_methods_one(benchmark, tmp_path):
+    methods = ("betavae", "betavae:model.n_units=3,model.width=8")
+    table = run_benchmark(dataclasses.replace(benchmark, methods=methods, seeds=(0,)), tmp_path / "vae", "cpu")
+    rows = {line.split(" | ")[0].strip("| "): line for line in table.splitlines() if line.startswith("| betavae")}
+    assert list(rows) == list(methods)
+    assert "0.0300" in rows[methods[1]] and "0.1000" in rows[methods[0]]
+    assert (tmp_path / "vae" / "rows" / "betavae-model.n_units-3-model.width-8-seed0.json").exists()
+    tiny = ("steps=1", "batch_size=2", "threads=1", "model.unet.base=8", "model.unet.heads=2", "checkpoint_every=2")
+    guided = dataclasses.replace(benchmark, methods=("pdae:model.encoder_width=4",), seeds=(0,), overrides=tiny)
+    table = run_benchmark(guided, tmp_path / "guided", "cpu")
+    assert "| ddpm |" in table and "| pdae:model.encoder_width=4 |" in table
+
+
+def test_the_trees_are_those_that_are_asked_for_and_fast_ones_otherwise():
+    assert Benchmark().settings(3) == EvaluationSettings(images=128, samples=500, trees=Trees.HISTOGRAM, seed=3)
+    assert Benchmark(trees=Trees.EXACT).settings(0).trees is Trees.EXACT
 
 
 def test_minutes_become_the_steps_that_fit_into_them(benchmark, tmp_path, monkeypatch):

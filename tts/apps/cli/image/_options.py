@@ -27,11 +27,16 @@ def add_set_arguments(parser: argparse.ArgumentParser, out: str, seed: str) -> N
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the reverse diffusion; those left out are the defaults of `ImageSampling`."""
-    parser.add_argument("--sampler", help="ddim (default), dpmpp_2m, heun, ancestral or euler_maruyama")
+    parser.add_argument(
+        "--sampler", help="of drawn noise: dpmpp_2m (default), ddim, heun, ancestral, euler_maruyama; inverted noise has ddim"
+    )
     parser.add_argument("--steps", type=int, help="steps of the reverse diffusion, 1 to 1000 (default 50)")
-    parser.add_argument("--grid", help="where the steps lie: uniform (default), quadratic or log_snr")
-    parser.add_argument("--code-from", type=float, help="the code is left out at times up to this, 0 to 1 (default 0)")
-    parser.add_argument("--code-to", type=float, help="the code is left out at times above this, 0 to 1 (default 1)")
+    parser.add_argument("--grid", help="where the steps lie: quadratic (default), uniform or log_snr")
+    drawn = "of drawn codes as in the model"
+    parser.add_argument(
+        "--code-from", type=float, help=f"the code is left out at times up to this, 0 to 1 (default 0; {drawn})"
+    )
+    parser.add_argument("--code-to", type=float, help=f"the code is left out at times above this, 0 to 1 (default 1; {drawn})")
 
 
 def sampling_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -9,11 +9,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="gets RESULTS.md, rows/ and every experiment")
     parser.add_argument("--data", default="shapes", metavar="SET", help="sprites, shapes, or a path")
     parser.add_argument("--size", type=int, default=32, help="height and width in pixels")
-    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="default: the seven of the table")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="METHOD",
+        help="default: the seven of the table; METHOD:KEY=VALUE,... is a variant, e.g. disdiff:model.factor_loss.weight=0",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="SEED", help="of each method")
     parser.add_argument("--profile", choices=("mini", "paper"), default="mini", help="presets METHOD_PROFILE of conf/image")
     parser.add_argument("--minutes", type=float, default=0.0, help="CPU minutes each method trains; 0: the steps of its preset")
     parser.add_argument("--sampling-steps", type=int, default=50, help="of reconstructions and samples")
+    parser.add_argument("--images", type=int, default=128, metavar="N", help="images reconstructed")
+    parser.add_argument("--samples", type=int, default=500, metavar="N", help="images drawn for the Fréchet distance")
+    parser.add_argument(
+        "--trees",
+        choices=("histogram", "exact"),
+        default="histogram",
+        help="of DCI: seconds, or as published minutes a row",
+    )
     parser.add_argument("--fast", action="store_true", help="a few steps and small measurements, to see it work")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of all methods, e.g. threads=1")
@@ -21,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare."""
+    from tts.metrics.learners import Trees
     from tts.training.image_benchmark import Benchmark, run_benchmark
 
     benchmark = Benchmark(
@@ -31,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
         profile=args.profile,
         minutes=args.minutes,
         sampling_steps=args.sampling_steps,
+        images=args.images,
+        samples=args.samples,
+        trees=Trees(args.trees),
         overrides=tuple(args.overrides),
         fast=args.fast,
     )

@@ -8,6 +8,19 @@ from tts.apps.cli.image._options import add_sampling_arguments, add_set_argument
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `glottis image evaluate`."""
     add_set_arguments(parser, "gets results.json and RESULTS.md", "of the images, noise and classifiers")
+    parser.add_argument(
+        "--split",
+        choices=("iid", "compositional", "held_out"),
+        default="iid",
+        help="scores are read on other images than classifiers are fitted on, on other combinations of factor values, or on "
+        "images that the model was trained without (train with held_out=0.2)",
+    )
+    parser.add_argument(
+        "--trees",
+        choices=("exact", "histogram"),
+        default="exact",
+        help="of DCI: as published (minutes to an hour), or in bins (seconds; figures of both are not comparable)",
+    )
     parser.add_argument("--fast", action="store_true", help="small numbers and histogram trees: to be compared with nothing")
     add_sampling_arguments(parser)
 
@@ -18,9 +31,16 @@ def run(args: argparse.Namespace) -> int:
     from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, fast_settings
     from tts.inference.image_model import ImageModel
     from tts.inference.image_report import image_table
+    from tts.metrics.learners import Trees
+    from tts.metrics.partition import Split
 
+    split = Split(args.split)
+    if split is Split.HELD_OUT and args.data:
+        raise ValueError("--split held_out is of the images that the model was trained on: leave out --data.")
     model = ImageModel.from_pretrained(args.model, args.device)
-    settings = fast_settings(args.seed) if args.fast else EvaluationSettings(seed=args.seed)
+    settings = EvaluationSettings(seed=args.seed, trees=Trees(args.trees), split=split)
+    if args.fast:
+        settings = fast_settings(args.seed, split)
     options = sampling_options(args) if model.is_diffusion else {}
     results = evaluate_image_model(model, chosen_set(args, model), settings, **options)
     table = image_table(results["systems"])

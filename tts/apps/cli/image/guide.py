@@ -53,16 +53,12 @@ def run(args: argparse.Namespace) -> int:
     if args.count < 1:
         raise ValueError(f"--count must be 1 or more, found {args.count}.")
     model = ImageModel.from_pretrained(args.model, args.device)
-    options, codes = sampling_options(args), None
+    options, codes, noise = sampling_options(args), None, None
     if args.inverted:
         before = chosen_images(args, model, COLUMNS)
         codes = model.encode(before) if model.has_codes else None
         noise = model.invert(before, codes, **options)
-    elif model.has_codes:
-        codes, noise = model.sample_codes(args.count, seed=args.seed), model.noises(args.count, seed=args.seed)
-        before = model.decode(codes, noise, seed=args.seed, **options)
     else:
-        noise = model.noises(args.count, seed=args.seed)
         before = model.sample(args.count, seed=args.seed, **options)
     common = {"noise": noise, "seed": args.seed} | options
     if args.classifier is None:

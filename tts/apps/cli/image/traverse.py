@@ -65,6 +65,6 @@ def _walks(args: argparse.Namespace, model: Any) -> list[Any]:
     rows = []
     for i in range(0, len(noise), 2):
         ends = None if codes is None else (codes[[i]], codes[[i + 1]])
-        walk = {"count": args.count, "path": Path(args.path or "slerp"), "codes": ends}
+        walk = {"count": args.count, "path": Path(args.path or "slerp"), "codes": ends, "drawn": not args.inverted}
         rows.append(model.walk(noise[[i]], noise[[i + 1]], **walk, **options))
     return rows
