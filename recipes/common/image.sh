@@ -18,7 +18,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # Options
 stage=1                      # first stage to run
 stop_stage=6                 # last stage to run
-method=encdiff               # encdiff, diffae, infodiffusion, pdae, disdiff, betavae, factorvae, tcvae or another of conf/image
+method=encdiff               # encdiff, diffae, pdae, ddpm, isometric, labelled, betavae, factorvae or another of conf/image
 profile=mini                 # mini (two CPU cores, an hour at most) or paper (a GPU)
 fast=false                   # true: a few hundred steps and small measurements, to see everything work in minutes
 db_root=                     # images used where they lie in place of the generated ones: a folder, an npz or an h5
@@ -30,7 +30,7 @@ expdir=                      # folder of experiments (default exp/ beside recipe
 train_config=                # preset in conf/image (default METHOD_PROFILE)
 train_args=                  # overrides of the preset, such as "steps=100 model.n_units=6"
 latent=false                 # true: a VQ first stage is trained before, and its latents are diffused in place of pixels
-base_args=                   # overrides of the preset of the base, for pdae, disdiff and clip_guided
+base_args=                   # overrides of the preset of the base, for pdae, disdiff, clip_guided and isometric
 split=iid                    # what scores are read on: iid, compositional, or held_out (a fifth is kept from every training)
 trees=                       # of DCI: histogram (seconds; default of mini) or exact (as published, ten minutes; default of paper)
 edit_label=                  # label along which images are edited (default the first one)
@@ -106,7 +106,7 @@ part() {
 }
 
 # Stage 1: what the method stands on. A first stage, whose latents are diffused; the image-text encoder of clip_guided; the
-# frozen diffusion model of guided methods.
+# frozen diffusion model of guided methods; the one that is made isometric.
 parts=() first_stage=()
 if [ "$latent" = true ]; then
   part first_stage first_stage
@@ -123,6 +123,10 @@ case $method in
       parts+=(--encoder "$made")
     fi
     ;;
+  isometric)
+    part "ddpm$space" ddpm ${first_stage[@]+"${first_stage[@]}"} ${base_words[@]+"${base_words[@]}"}
+    parts=(--init "$made")
+    ;;
   *) parts=(${first_stage[@]+"${first_stage[@]}"}) ;;
 esac
 
@@ -137,10 +141,11 @@ run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${parts[@]+
 resources=()
 
 # Stage 3: a diffusion model of the codes, to draw new ones from, where there are codes.
-if [ "$method" != ddpm ]; then
-  resources=("${device[@]}" --threads "$threads")
-  run_stage 3 prior "$exp" image train-prior --model "$exp/model" "${prior[@]}" --seed "$seed"
-fi
+resources=("${device[@]}" --threads "$threads")
+case $method in
+  ddpm | isometric | labelled) ;;
+  *) run_stage 3 prior "$exp" image train-prior --model "$exp/model" "${prior[@]}" --seed "$seed" ;;
+esac
 resources=("${device[@]}")
 
 # Stage 4: disentanglement, reconstruction and sample quality beside a random encoder and PCA; RESULTS.md.

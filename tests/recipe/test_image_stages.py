@@ -74,9 +74,15 @@ def test_a_vae_has_no_sampling_options(shapes):
     assert not any("--steps" in call for call in calls[2:])
 
 
-def test_the_base_by_itself_is_measured_and_drawn_without_a_prior_of_codes(shapes):
-    assert shapes.run("--method", "ddpm").returncode == 0
-    assert verbs(shapes.calls()) == ["train", "evaluate", "draw", "pack"]
+def test_models_without_codes_have_no_prior_and_the_isometric_one_goes_on_from_a_ddpm(shapes):
+    assert shapes.run("--method", "isometric").returncode == 0
+    calls = shapes.calls()
+    assert verbs(calls) == ["train", "train", "evaluate", "draw", "pack"]
+    assert value(calls[1], "--config") == "isometric_mini"
+    assert value(calls[1], "--init") == value(calls[0], "--exp") + "/model"
+    for method in ("ddpm", "labelled"):
+        assert shapes.run("--method", method).returncode == 0
+        assert verbs(shapes.calls()) == ["train", "evaluate", "draw", "pack"]
 
 
 def test_what_is_held_out_is_kept_from_every_training_and_measured(shapes):

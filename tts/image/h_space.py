@@ -11,6 +11,7 @@ from tts.image.base import BaseModel
 from tts.image.conditioned import ConditionedModel
 from tts.image.frozen_path import FrozenPath
 from tts.image.guided import GuidedModel
+from tts.image.labelled import LabelledModel
 from tts.image.model import RepresentationModel
 
 
@@ -50,7 +51,7 @@ class HSpace:
 def h_space(model: RepresentationModel, z: Tensor | None = None) -> HSpace:
     """The h-space of a trained image model, given codes z (B, N, d) of as many images as the states, or none.
 
-    A guided model (PDAE, DisDiff) has that of its frozen base, and its guidance goes on.
+    A guided model (PDAE, DisDiff) has that of its frozen base, and its guidance goes on. A labelled one is told no label.
 
     Raises:
         ModelError: if the model has no U-Net that diffuses images.
@@ -59,12 +60,12 @@ def h_space(model: RepresentationModel, z: Tensor | None = None) -> HSpace:
     if isinstance(model, GuidedModel):
         path = FrozenPath(model.unet)
         composite = model.composite_over(path, z)
-    elif isinstance(model, ConditionedModel | BaseModel):
+    elif isinstance(model, ConditionedModel | BaseModel | LabelledModel):
         if isinstance(model, ConditionedModel):
             path = FrozenPath(model.unet, model.told(z))
         else:
             model.composite(z)  # refuses codes
-            path = FrozenPath(model.unet)
+            path = FrozenPath(model.unet, model.condition(model.unknown()) if isinstance(model, LabelledModel) else None)
         composite = Composite(model.schedule, [Term(path.output)], model.parametrization)
     else:
         raise ModelError(f"a model of kind {model.config.kind.value} has no h-space. Give a diffusion model of images.")

@@ -84,7 +84,7 @@ class LabelledModel(DiffusionModelBase):
         """
         if z is not None and z.shape[1] > 0:
             raise ValueError(f"this model has no codes, found {tuple(z.shape)}.")
-        return Composite(self.schedule, [self._term(self._unknown())], self.parametrization)
+        return Composite(self.schedule, [self._term(self.unknown())], self.parametrization)
 
     def composite_of(self, labels: Tensor, scale: float = 0.0) -> Composite:
         """The denoiser given labels (B, K), and by classifier-free guidance more than that.
@@ -95,7 +95,7 @@ class LabelledModel(DiffusionModelBase):
             labels: int64, -1 where a factor is left open; one row serves every state.
             scale: 0 is the conditional itself.
         """
-        given, free = self._term(labels), self._term(self._unknown())
+        given, free = self._term(labels), self._term(self.unknown())
         return Composite(self.schedule, classifier_free(given.network, free.network, scale), self.parametrization)
 
     def composed(self, labels: Tensor, weights: Sequence[float]) -> Composite:
@@ -116,7 +116,7 @@ class LabelledModel(DiffusionModelBase):
         """
         if len(weights) != len(self.config.factor_sizes):
             raise ValueError(f"found {len(weights)} weights for {len(self.config.factor_sizes)} factors.")
-        terms = [Term(self._term(self._unknown()).network, weight=1 - sum(weights))]
+        terms = [Term(self._term(self.unknown()).network, weight=1 - sum(weights))]
         for k, weight in enumerate(weights):
             alone = torch.full_like(labels, UNKNOWN)
             alone[:, k] = labels[:, k]
@@ -138,7 +138,8 @@ class LabelledModel(DiffusionModelBase):
         composite = self.composite_of(torch.where(told, labels, UNKNOWN))
         return {"denoising": self.denoising(composite, y, *self.draw(y, generator)).mean()}
 
-    def _unknown(self) -> Tensor:
+    def unknown(self) -> Tensor:
+        """Labels of nothing told, (1, K): those of the unconditional denoiser."""
         shape = (1, len(self.config.factor_sizes))
         return torch.full(shape, UNKNOWN, dtype=torch.int64, device=self.data_std.device)
 

@@ -21,7 +21,7 @@ from tts.inference.whole_folder import (
 
 FORMAT, VERSION = "noisy classifier", 1
 FILES = (CONFIG, WEIGHTS, CARD)
-WRITER = "save_classifier"
+WRITER = "glottis image train-classifier"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Between images, codes and noise: what all uses of a trained image model are made of."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from tts.diffusion.samplers import Denoiser
 from tts.errors import ModelError
 from tts.image.datasets import to_model, to_uint8
+from tts.image.infodiffusion import InfoDiffusion
 from tts.image.model import DiffusionModelBase
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_diffusion import ImageSampling, forward, reverse
@@ -67,6 +70,18 @@ class ImageCoder:
         """Codes (n, N, d) of images, less the mean of the training data's and over their deviation."""
         return self.codes.normalize(torch.from_numpy(self.encode(images))).numpy()
 
+    def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
+        """New codes (n, N, d): of the latent prior where one was trained; of the prior that InfoDiffusion's codes follow; of
+        N(0, I) for a VAE; else of the Gaussian with mean and deviation of the training data's codes, all numbers independent.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        if self.loaded.prior is not None:
+            return self.loaded.prior.to(self.device).sample(n, generator).cpu().numpy()
+        if isinstance(self.model, InfoDiffusion):
+            return self.model.prior.sample(n, generator).numpy()
+        draws = torch.randn(n, self.config.n_units, self.config.unit_dim, generator=generator)
+        return draws.numpy() if not self.is_diffusion else self.codes.denormalize(draws).numpy()
+
     def decode(
         self, codes: ArrayLike, noise: ArrayLike | None = None, *, seed: int = 0, one_noise: bool = False, **options: Any
     ) -> Images:
@@ -83,10 +98,7 @@ class ImageCoder:
         Raises:
             ValueError: if an option is out of range, or codes and noise do not fit the model or each other.
         """
-        z = torch.from_numpy(np.asarray(codes, dtype=np.float32))
-        expected = (self.config.n_units, self.config.unit_dim)
-        if z.shape[1:] != expected:
-            raise ValueError(f"codes must be (n, {expected[0]}, {expected[1]}), found {tuple(z.shape)}.")
+        z = self._code_tensor(codes)
         return self._render(z, len(z), noise, options, seed=seed, one_noise=one_noise)
 
     def unconditional(self, n: int, noise: ArrayLike | None = None, *, seed: int = 0, **options: Any) -> Images:
@@ -115,7 +127,7 @@ class ImageCoder:
         Raises:
             ModelError: for a VAE, which has no noise.
         """
-        model, sampling = self._diffusion(), ImageSampling(**options)
+        model, sampling = self.diffusion, ImageSampling(**options)
         x = self.tensor(images)
         if not self.has_codes:
             return self._batches(lambda x: forward(model, None, model.state(x), sampling), x)
@@ -123,9 +135,21 @@ class ImageCoder:
         return self._batches(lambda x, z: forward(model, z, model.state(x), sampling), x, z)
 
     def _render(
-        self, z: Tensor | None, n: int, noise: ArrayLike | None, options: dict[str, Any], *, seed: int, one_noise: bool = False
+        self,
+        z: Tensor | None,
+        n: int,
+        noise: ArrayLike | None,
+        options: dict[str, Any],
+        *,
+        seed: int = 0,
+        one_noise: bool = False,
+        drawn: bool = False,
+        guide: Callable[[Denoiser], Denoiser] | None = None,
     ) -> Images:
-        """n images of codes z (n, N, d), or of the unconditional denoiser for None."""
+        """n images of codes z (n, N, d), or of the unconditional denoiser for None; `guide` is called anew for each batch.
+
+        Noise that is given goes back by `ddim`, as that of images must, unless it is `drawn`.
+        """
         if not isinstance(self.model, DiffusionModelBase):
             decoder = getattr(self.model, "decode", None)
             if decoder is None or z is None:
@@ -137,15 +161,29 @@ class ImageCoder:
         if noise is None:
             start = self._noise(1, seed).expand(shape) if one_noise else self._noise(n, seed)
         else:
-            start, sampling = torch.from_numpy(np.asarray(noise, dtype=np.float32)), sampling.for_inverted()
+            start = torch.from_numpy(np.asarray(noise, dtype=np.float32))
+            sampling = sampling if drawn else sampling.for_inverted()
         if start.shape != shape:
             raise ValueError(f"noise must be {shape}, found {tuple(start.shape)}.")
         generator = torch.Generator().manual_seed(seed)
 
         def draw(u: Tensor, codes: Tensor | None = None) -> Tensor:
-            return model.pixels(reverse(model, codes, u, sampling, generator))
+            return model.pixels(reverse(model, codes, u, sampling, generator, guide))
 
         return to_uint8(torch.from_numpy(self._batches(draw, start) if z is None else self._batches(draw, start, z)))
+
+    def _for_drawn_codes(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options with the `drawn_code_times` of the model, unless they say themselves when a code is used."""
+        if not isinstance(self.model, DiffusionModelBase):
+            return options
+        return dict(zip(("code_from", "code_to"), self.model.drawn_code_times, strict=True)) | options
+
+    def _code_tensor(self, codes: ArrayLike) -> Tensor:
+        z = torch.from_numpy(np.asarray(codes, dtype=np.float32))
+        expected = (self.config.n_units, self.config.unit_dim)
+        if z.shape[1:] != expected:
+            raise ValueError(f"codes must be (n, {expected[0]}, {expected[1]}), found {tuple(z.shape)}.")
+        return z
 
     def _noise(self, n: int, seed: int) -> Tensor:
         """Standard normal noise; that of image i is a function of (seed, i)."""
@@ -156,9 +194,15 @@ class ImageCoder:
     def _state_shape(self) -> tuple[int, ...]:
         blank = torch.zeros(1, self.config.channels, self.config.size, self.config.size, device=self.device)
         with torch.no_grad():
-            return tuple(self._diffusion().state(blank).shape[1:])
+            return tuple(self.diffusion.state(blank).shape[1:])
 
-    def _diffusion(self) -> DiffusionModelBase:
+    @property
+    def diffusion(self) -> DiffusionModelBase:
+        """The model, where it is one of diffusion.
+
+        Raises:
+            ModelError: for another.
+        """
         if not isinstance(self.model, DiffusionModelBase):
             raise ModelError(f"a model of kind {self.config.kind.value} has no noise to invert. Give a diffusion model.")
         return self.model

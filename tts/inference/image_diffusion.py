@@ -4,10 +4,12 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tts.diffusion import SAMPLERS, Composite, invert, sample, time_grid
+from tts.diffusion.samplers import Denoiser, Noise
 from tts.image.model import DiffusionModelBase, clip_to_pixels
 
 GRIDS = ("uniform", "quadratic", "log_snr")
@@ -49,7 +51,7 @@ class ImageSampling:
         return dataclasses.replace(self, sampler="ddim")
 
 
-def denoiser_of(model: DiffusionModelBase, z: Tensor | None, options: ImageSampling) -> Callable[[Tensor, Tensor], Tensor]:
+def denoiser_of(model: DiffusionModelBase, z: Tensor | None, options: ImageSampling) -> Denoiser:
     """eps_hat(U, t) given codes z (B, N, d), or unconditional for None.
 
     Raises:
@@ -76,9 +78,21 @@ class PartTime:
         return denoiser(u, t)
 
 
+def row_noise(seed: int, rows: Tensor) -> Noise:
+    """u (B, …) -> standard normal noise, drawn for row i of the batch from a generator of its own: a function of (seed, i)."""
+    seeds = [np.random.SeedSequence((seed, int(row))).generate_state(1, np.uint64)[0] for row in rows]
+    generators = [torch.Generator().manual_seed(int(s >> np.uint64(1))) for s in seeds]
+    return lambda u: torch.stack([torch.randn(u.shape[1:], generator=g) for g in generators]).to(u)
+
+
 @torch.no_grad()
 def reverse(
-    model: DiffusionModelBase, z: Tensor | None, noise: Tensor, options: ImageSampling, generator: torch.Generator
+    model: DiffusionModelBase,
+    z: Tensor | None,
+    noise: Tensor,
+    options: ImageSampling,
+    generator: torch.Generator,
+    guide: Callable[[Denoiser], Denoiser] | None = None,
 ) -> Tensor:
     """The state at t = 0 reached from `noise`, the state at t = 1; of pixels, x0_hat is held in [-1, 1] on the way.
 
@@ -88,11 +102,14 @@ def reverse(
         noise: (B, ...), standard normal or inverted.
         options: sampler, steps, grid.
         generator: of the noise that stochastic samplers inject, on the CPU.
+        guide: makes of the model's denoiser the one that is sampled.
     """
     times = time_grid(model.schedule, options.steps, options.grid)
     draw = lambda u: torch.randn(u.shape, generator=generator).to(u)  # noqa: E731
     hook = clip_to_pixels if model.diffuses_pixels else None
     denoiser = denoiser_of(model, z, options)
+    if guide is not None:
+        denoiser = guide(denoiser)
     return sample(denoiser, noise, model.schedule, times, sampler=options.sampler, noise=draw, hook=hook)
 
 

@@ -1,4 +1,4 @@
-"""A trained image model in use: reconstruct, swap, traverse, interpolate, edit, sample."""
+"""A trained image model in use: reconstruct, swap, traverse, interpolate, edit, sample; what it inherits stands beside it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +10,18 @@ from numpy.typing import ArrayLike
 
 from tts.device import resolve_device
 from tts.image.datasets import to_uint8
-from tts.image.geometry.paths import slerp
-from tts.image.infodiffusion import InfoDiffusion
-from tts.image.model import DiffusionModelBase
 from tts.image.stage_model import FirstStageModel
-from tts.inference.image_coder import Codes, ImageCoder, Images
+from tts.inference.image_coder import Images
 from tts.inference.image_folder import load_image_folder
+from tts.inference.image_geometry import GeometryMeter
+from tts.inference.image_guided import GuidedSampler
+from tts.inference.image_h_editor import HEditor
+from tts.inference.image_pullback import PullbackEditor
+from tts.inference.image_subspace import SubspaceSampler
+from tts.inference.image_walks import NoiseWalker
 
 
-class ImageModel(ImageCoder):
+class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseWalker, GeometryMeter):
     """An image model on a device. Images are uint8 (n, C, H, W), codes float32 (n, N, d).
 
     Sampling options (`sampler`, `steps`, `grid`, `code_from`, `code_to`) are those of `ImageSampling`; a VAE has none, nor
@@ -46,23 +49,10 @@ class ImageModel(ImageCoder):
             seed: of codes and noise.
             options: fields of `ImageSampling`.
         """
-        if isinstance(self.model, DiffusionModelBase):
-            options = dict(zip(("code_from", "code_to"), self.model.drawn_code_times, strict=True)) | options
+        options = self._for_drawn_codes(options)
         if not self.has_codes:
             return self.unconditional(n, seed=seed, **options)
         return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)
-
-    def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
-        """New codes (n, N, d): of the latent prior where one was trained; of the prior that InfoDiffusion's codes follow; of
-        N(0, I) for a VAE; else of the Gaussian with mean and deviation of the training data's codes, all numbers independent.
-        """
-        generator = torch.Generator().manual_seed(seed)
-        if self.loaded.prior is not None:
-            return self.loaded.prior.to(self.device).sample(n, generator).cpu().numpy()
-        if isinstance(self.model, InfoDiffusion):
-            return self.model.prior.sample(n, generator).numpy()
-        draws = torch.randn(n, self.config.n_units, self.config.unit_dim, generator=generator)
-        return draws.numpy() if not self.is_diffusion else self.codes.denormalize(draws).numpy()
 
     def reconstruct(self, images: Images, *, inverted: bool = False, seed: int = 0, **options: Any) -> Images:
         """decode(encode(images)); with `inverted` from the images' own noise, so that what the code lacks comes from there.
@@ -111,15 +101,19 @@ class ImageModel(ImageCoder):
     def interpolate(
         self, a: Images, b: Images, *, count: int = 7, inverted: bool = True, seed: int = 0, **options: Any
     ) -> Images:
-        """From image a to image b (1, C, H, W each): codes on the line, inverted noise on the arc (slerp): (count, C, H, W)."""
+        """From image a to image b (1, C, H, W each): codes on the line, inverted noise on the arc (slerp): (count, C, H, W).
+
+        Without codes all is in the noise, so it must be `inverted`.
+        """
+        if self.is_diffusion and inverted and not self.has_codes:
+            return self.walk(self.invert(a, **options), self.invert(b, **options), count=count, **options)
         za, zb = self.encode(a), self.encode(b)
-        weights = np.linspace(0, 1, count)
-        codes = np.concatenate([(1 - w) * za + w * zb for w in weights])
         if not inverted or not self.is_diffusion:
+            weights = np.linspace(0, 1, count)
+            codes = np.concatenate([(1 - w) * za + w * zb for w in weights])
             return self.decode(codes, seed=seed, one_noise=True, **options)
-        start, end = (torch.from_numpy(self.invert(image, z, **options)) for image, z in ((a, za), (b, zb)))
-        noise = torch.cat([slerp(start, end, weight) for weight in weights.tolist()])
-        return self.decode(codes, noise.numpy(), **options)
+        start, end = self.invert(a, za, **options), self.invert(b, zb, **options)
+        return self.walk(start, end, count=count, codes=(za, zb), **options)
 
     def edit(
         self,

@@ -44,6 +44,7 @@ def first_pictures(model: ImageModel, shown: Images, **options: Any) -> dict[str
 def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: int = 0, **options: Any) -> dict[str, Rows]:
     """`first_pictures` of 8 images drawn with the seed, then `interpolations`, `swaps` and, where there are labels, `edits`.
 
+    Without codes a diffusion model shows `reconstructions` and `interpolations` of the images' own noise, and no more.
     For diffusion `swaps` and `traversals` are there again on the images' own noise, `…_inverted`. Rows of `swaps`: the images,
     those that give to them, then for each unit the images with that unit of the givers.
 
@@ -60,6 +61,9 @@ def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: 
     rng = np.random.default_rng(seed)
     shown = images.images(rng.integers(len(images), size=8))
     pictures = first_pictures(model, shown, **options)
+    if model.is_diffusion and not model.has_codes:
+        pictures["reconstructions"] = [shown, model.reconstruct(shown, inverted=True, **options)]
+        pictures["interpolations"] = [model.interpolate(shown[[i]], shown[[i + 3]], count=8, **options) for i in range(3)]
     if not (model.draws and model.has_codes):
         return pictures
     starts, ends = shown[:3], shown[3:6]

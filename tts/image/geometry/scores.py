@@ -1,7 +1,7 @@
 """All numbers of the geometry of one diffusion model's h-space, measured on given pairs of noises."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import cast
 
 import torch
@@ -15,18 +15,18 @@ from tts.image.geometry.paths import Distance, Path, mean_rtl, ppl
 from tts.image.geometry.spectrum import mcn, vor, vor_sorted
 from tts.image.geometry.tangent import Map
 from tts.image.infodiffusion import InfoDiffusion
+from tts.image.labelled import LabelledModel
 from tts.image.model import DiffusionModelBase
 from tts.nets.image_unet import ImageUNet
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeometryScores:
-    """Each is a mean over the times asked for, but `ppl`, which is of images.
+class TimeScores:
+    """The encoder half at one time, or the mean over several.
 
     isometry: the normalised loss on the sphere, one scale; 0 for a scaled isometry.
     mrtl, mrtl_ideal: straightness of the images of arcs, and that of a linear isometry.
     mcn, vor, vor_sorted: of h pooled over its places.
-    ppl: perceptual path length, in the distance that was given.
     """
 
     isometry: float
@@ -35,6 +35,12 @@ class GeometryScores:
     mcn: float
     vor: float
     vor_sorted: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeometryScores(TimeScores):
+    """The means over the times asked for, and `ppl`, the perceptual path length of images in the distance that was given."""
+
     ppl: float
 
 
@@ -51,7 +57,35 @@ def h_map(model: DiffusionModelBase, t: float | Tensor, z: Tensor | None = None,
         if z is None:
             raise ValueError(f"the encoder half of {model.config.kind.value} is told a code. Give z.")
         condition = model.condition(z)
+    elif isinstance(model, LabelledModel):
+        condition = model.condition(model.unknown())
     return encoder_half(cast(ImageUNet, model.get_submodule("unet")), t, condition, pooled=pooled)
+
+
+@torch.no_grad()
+def time_scores(
+    model: DiffusionModelBase,
+    noises: tuple[Tensor, Tensor],
+    generator: torch.Generator,
+    t: float,
+    *,
+    z: Tensor | None = None,
+    steps: int = 20,
+    parts: int = 20,
+) -> TimeScores:
+    """The scores at one time; see `geometry_scores`."""
+    to_t = states_at(model.composite(z), model.schedule, t, steps=steps)
+    whole, pooled = h_map(model, t, z), h_map(model, t, z, pooled=True)
+    a, b = (to_t(noise) for noise in noises)
+    value, ideal = mean_rtl([whole], a, b, parts, path=Path.slerp)
+    return TimeScores(
+        isometry=isometry_loss(whole, a, generator, probes=4).item(),
+        mrtl=value,
+        mrtl_ideal=ideal,
+        mcn=mcn(pooled, a).item(),
+        vor=vor(pooled, a).item(),
+        vor_sorted=vor_sorted(pooled, a).item(),
+    )
 
 
 @torch.no_grad()
@@ -85,24 +119,13 @@ def geometry_scores(
         ValueError: if a time is outside (0, 1], or the model needs codes and has none.
     """
     denoiser, schedule = model.composite(z), model.schedule
-    rows = []
-    for t in times:
-        to_t, whole, pooled = states_at(denoiser, schedule, t, steps=steps), h_map(model, t, z), h_map(model, t, z, pooled=True)
-        a, b = (to_t(noise) for noise in noises)
-        value, ideal = mean_rtl([whole], a, b, parts, path=Path.slerp)
-        loss = isometry_loss(whole, a, generator, probes=4).item()
-        rows.append((loss, value, ideal, mcn(pooled, a).item(), vor(pooled, a).item(), vor_sorted(pooled, a).item()))
-    isometry, mrtl, mrtl_ideal, condition, variation, sorted_variation = torch.tensor(rows).mean(0).tolist()
+    found = [time_scores(model, noises, generator, t, z=z, steps=steps, parts=parts) for t in times]
+    means = torch.tensor([astuple(scores) for scores in found]).mean(0).tolist()
 
     def generate(noise: Tensor) -> Tensor:
         return model.pixels(sample(denoiser, noise, schedule, time_grid(schedule, steps), sampler="ddim"))
 
     return GeometryScores(
-        isometry=isometry,
-        mrtl=mrtl,
-        mrtl_ideal=mrtl_ideal,
-        mcn=condition,
-        vor=variation,
-        vor_sorted=sorted_variation,
+        **dict(zip((f.name for f in fields(TimeScores)), means, strict=True)),
         ppl=ppl(generate, distance, *noises, generator),
     )

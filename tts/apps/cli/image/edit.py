@@ -1,6 +1,14 @@
-"""Move images along the direction of a label, found by a linear probe on codes: a row for each image, as a PNG."""
+"""Edit images, a row each, as a PNG: along a label (a linear probe on codes), a trained edit, or a direction of h.
+
+--edit takes folders of `glottis image train-edit`, all applied at once. --direction takes pca:K, principal direction K of h of
+images that the model draws, or pullback:K, what in each image's own noise moves h most; K counts from 0. With neither, codes
+move along the probe of --label. The unit of --strengths is a trained edit as it was trained, one deviation of h, or a step of
+length 1 in noise; a probe breaks images beyond 0.3.
+"""
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 from tts.apps.cli.image._options import (
     add_image_arguments,
@@ -12,19 +20,37 @@ from tts.apps.cli.image._options import (
 )
 
 COUNT = 4
+STRENGTHS = {
+    "probe": (-0.3, -0.15, 0.0, 0.15, 0.3),
+    "edit": (-1.0, -0.5, 0.0, 0.5, 1.0),
+    "pca": (-3.0, -1.5, 0.0, 1.5, 3.0),
+    "pullback": (-4.0, -2.0, 0.0, 2.0, 4.0),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `glottis image edit`."""
     add_model_arguments(parser, "PNG to write")
     add_image_arguments(parser, COUNT)
-    parser.add_argument("--label", metavar="NAME", help="column of the data's labels; default: the first")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--label", metavar="NAME", help="column of the data's labels; default: the first")
+    way.add_argument("--edit", type=Path, nargs="+", metavar="DIR", help="trained edits of this model")
+    way.add_argument("--direction", metavar="KIND:K", help="pca:K or pullback:K")
     parser.add_argument("--value", type=int, default=1, help="value of the label to move towards")
     parser.add_argument(
-        "--strengths", type=float, nargs="+", default=[-0.3, -0.15, 0.0, 0.15, 0.3], metavar="S", help="how far to move"
+        "--strengths", type=float, nargs="+", metavar="S", help="how far to move; default: five of a sensible size"
     )
     parser.add_argument("--probe-images", type=int, default=2000, metavar="N", help="images the probe is fitted on")
-    parser.add_argument("--drawn-noise", action="store_true", help="drawn noise instead of the images' own")
+    parser.add_argument("--drawn-noise", action="store_true", help="of a probe: drawn noise instead of the images' own")
+    parser.add_argument(
+        "--inversion", choices=("ddim", "edit_friendly"), default="ddim", help="of --edit and pca: how images become noise"
+    )
+    parser.add_argument("--noise", type=Path, metavar="FILE", help="of --edit and pca: edit what `glottis image invert` wrote")
+    parser.add_argument("--t-edit", type=float, help="edit from t = 1 down to here (default: as trained; 0.5 for pca)")
+    parser.add_argument(
+        "--t-boost", type=float, help="fresh noise below here (default: as trained; 0, none, where that cannot be)"
+    )
+    parser.add_argument("--at", type=float, default=0.7, help="of pullback: the time at which noise is moved")
     add_sampling_arguments(parser)
 
 
@@ -34,13 +60,88 @@ def run(args: argparse.Namespace) -> int:
 
     from tts.inference.image_grids import save_grid
     from tts.inference.image_model import ImageModel
-    from tts.inference.image_pictures import label_direction
 
     model = ImageModel.from_pretrained(args.model, args.device)
+    kind, _ = _way(args)
+    strengths = args.strengths or STRENGTHS[kind]
+    if args.noise is not None and (kind not in ("edit", "pca") or args.data or args.index):
+        raise ValueError("--noise: is for --edit and pca:K, and no other images are read. Leave out --data and --index.")
+    if kind in ("edit", "pca"):
+        images, edited = _edit_h(args, model, strengths)
+    else:
+        images = chosen_images(args, model, COUNT)
+        edited = _probe(args, model, images, strengths) if kind == "probe" else _pullback(args, model, images, strengths)
+    n = len(strengths)
+    save_grid(args.out, [np.concatenate((images[[i]], edited[i * n : (i + 1) * n])) for i in range(len(images))])
+    return 0
+
+
+def _way(args: argparse.Namespace) -> tuple[str, int]:
+    """`probe`, `edit`, `pca` or `pullback`, and the number of the direction.
+
+    Raises:
+        ValueError: if --direction is none of them.
+    """
+    if args.edit:
+        return "edit", 0
+    if args.direction is None:
+        return "probe", 0
+    name, _, number = args.direction.partition(":")
+    if name not in ("pca", "pullback") or not number.isdecimal():
+        raise ValueError(f"--direction: found {args.direction!r}, expected pca:K or pullback:K with K from 0 on.")
+    return name, int(number)
+
+
+def _steps(args: argparse.Namespace, default: int) -> int:
+    """The number of steps, the one option of sampling that edits of noise take."""
+    given = sampling_options(args)
+    steps = int(given.pop("steps", default))
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ValueError(f"{names}: edits of h and of noise take --steps alone, on a uniform grid with ddim.")
+    return steps
+
+
+def _edit_h(args: argparse.Namespace, model: Any, strengths: Any) -> tuple[Any, Any]:
+    """The images and what trained edits, or a principal direction, make of them."""
+    from dataclasses import replace
+
+    from tts.inference.image_inversion import InversionKind, read_inversion
+
+    kind, number = _way(args)
+    kept = None if args.noise is None else read_inversion(args.noise)
+    found = [model.load_edit(folder) for folder in args.edit or ()]
+    steps = _steps(args, max((config.steps for _, config in found), default=50) if kept is None else kept.config.steps)
+    if kept is not None and steps != kept.config.steps:
+        raise ValueError(f"--steps: found {steps}, the noise in --noise has {kept.config.steps}. Leave it out.")
+    edits, t_boost = [edit for edit, _ in found], max((config.t_boost for _, config in found), default=0.0)
+    if kind == "pca":
+        edits = model.pca_edits(number + 1, steps=steps, seed=args.seed)[-1:]
+    if args.t_edit is not None:
+        edits = [replace(edit, t_edit=args.t_edit) for edit in edits]
+    if kept is None:
+        images = chosen_images(args, model, COUNT)
+        kept = model.inversion(images, kind=InversionKind(args.inversion), steps=steps, seed=args.seed)
+    else:
+        images = model.restore(kept)
+    if args.t_boost is not None:
+        t_boost = args.t_boost
+    elif kept.config.kind is InversionKind.edit_friendly:
+        t_boost = 0.0
+    return images, model.edit_h(kept, edits, strengths, t_boost=t_boost, seed=args.seed)
+
+
+def _probe(args: argparse.Namespace, model: Any, images: Any, strengths: Any) -> Any:
+    """The images moved along the direction of a label."""
+    from tts.inference.image_pictures import label_direction
+
     data = chosen_set(args, model)
     label = args.label or next(iter(data.label_names), "")
     direction = label_direction(model, data, label, args.value, args.probe_images, args.seed)
-    images, n = chosen_images(args, model, COUNT), len(args.strengths)
-    edited = model.edit(images, direction, args.strengths, inverted=not args.drawn_noise, **sampling_options(args))
-    save_grid(args.out, [np.concatenate((images[[i]], edited[i * n : (i + 1) * n])) for i in range(len(images))])
-    return 0
+    return model.edit(images, direction, strengths, inverted=not args.drawn_noise, **sampling_options(args))
+
+
+def _pullback(args: argparse.Namespace, model: Any, images: Any, strengths: Any) -> Any:
+    """The images moved along their own directions."""
+    number = _way(args)[1]
+    return model.edit_pullback(images, number, strengths, at=args.at, steps=_steps(args, 50), seed=args.seed)

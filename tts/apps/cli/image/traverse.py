@@ -1,6 +1,11 @@
-"""Move one unit of the code after the other, between the 5 % and 95 % quantiles of the data: a row each, as a PNG."""
+"""Move one unit of the code after the other between the data's 5 % and 95 % quantiles, or walk from noise to noise, as a PNG.
+
+Units make a row each. With --path, and for models without codes, each row is a walk between two noises instead: on the arc
+(slerp), which keeps to where noise lies, or on the line (lerp). The noises are drawn, or with --inverted those of image pairs.
+"""
 
 import argparse
+from typing import Any
 
 from tts.apps.cli.image._options import (
     add_image_arguments,
@@ -19,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_image_arguments(parser, 1)
     add_unit_argument(parser, "units to move; default all")
     parser.add_argument("--count", type=int, default=8, help="images a row")
+    parser.add_argument("--path", choices=("slerp", "lerp"), help="walk from noise to noise (default slerp without codes)")
+    parser.add_argument("--rows", type=int, default=4, help="walks, unless --index gives pairs of images")
     add_noise_argument(parser)
     add_sampling_arguments(parser)
 
@@ -29,8 +36,35 @@ def run(args: argparse.Namespace) -> int:
     from tts.inference.image_model import ImageModel
 
     model = ImageModel.from_pretrained(args.model, args.device)
+    if args.path is not None or not model.has_codes:
+        save_grid(args.out, _walks(args, model))
+        return 0
     options = {"count": args.count, "inverted": args.inverted, "seed": args.seed} | sampling_options(args)
     units = range(model.config.n_units) if args.units is None else args.units
     images = chosen_images(args, model, 1)
     save_grid(args.out, [model.traverse(images[i : i + 1], unit, **options) for i in range(len(images)) for unit in units])
     return 0
+
+
+def _walks(args: argparse.Namespace, model: Any) -> list[Any]:
+    """A row of images for each walk."""
+    from tts.image.geometry.paths import Path
+
+    if args.units is not None or args.rows < 1:
+        raise ValueError(f"a walk of noise moves no units and --rows must be 1 or more, found {args.units} and {args.rows}.")
+    options = sampling_options(args)
+    noise, codes = model.noises(2 * args.rows, seed=args.seed), None
+    if args.inverted:
+        images = chosen_images(args, model, 2 * args.rows)
+        if len(images) % 2:
+            raise ValueError(f"--index: images come in pairs, found {len(images)}.")
+        codes = model.encode(images) if model.has_codes else None
+        noise = model.invert(images, codes, **options)
+    elif model.has_codes:
+        codes = model.sample_codes(len(noise), seed=args.seed)
+    rows = []
+    for i in range(0, len(noise), 2):
+        ends = None if codes is None else (codes[[i]], codes[[i + 1]])
+        walk = {"count": args.count, "path": Path(args.path or "slerp"), "codes": ends, "drawn": not args.inverted}
+        rows.append(model.walk(noise[[i]], noise[[i + 1]], **walk, **options))
+    return rows

@@ -1,0 +1,84 @@
+"""Images as noise: exact where it is promised, the same alone and in a batch, in a file that is not believed blindly."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tts.errors import ModelError
+from tts.image.base import BaseConfig
+from tts.image.config import UNetConfig
+from tts.image.registry import build_model
+from tts.inference.image_folder import LoadedImageModel, TrainedOn
+from tts.inference.image_inversion import InversionKind, read_inversion, save_inversion
+from tts.inference.image_model import ImageModel
+from tts.testing import seeded
+
+CONFIG = BaseConfig(size=8, channels=1, unet=UNetConfig(base=8, multipliers=(1,), attention=(False,), unshuffle=2))
+TRAINED = TrainedOn(data="shapes", size=8, steps=1, images=4, seed=0, cpu_seconds=0.5)
+
+
+@pytest.fixture(scope="module")
+def model():
+    network = seeded(lambda: build_model(CONFIG), spread=0.1).eval().requires_grad_(False)
+    return ImageModel(LoadedImageModel(model=network, trained=TRAINED, codes=None), torch.device("cpu"), batch_size=2)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8)).astype(np.uint8)
+
+
+def test_edit_friendly_noise_leads_back_to_the_byte_and_an_edit_of_strength_0_changes_nothing(model, images):
+    found = model.inversion(images, kind=InversionKind.edit_friendly, steps=5)
+    assert found.path.shape == (3, 6, 1, 8, 8)
+    assert np.array_equal(model.restore(found), images)
+    edit = model.pca_edits(1, n=4, steps=5)[0]
+    edited = model.edit_h(found, [edit], (0.0, 3.0)).reshape(3, 2, 1, 8, 8)
+    assert np.array_equal(edited[:, 0], images)
+    assert not np.array_equal(edited[:, 1], images)
+
+
+def test_a_batch_is_its_singles_and_noise_of_an_image_is_its_own(model, images):
+    for kind in InversionKind:
+        whole = model.inversion(images, kind=kind, steps=3, seed=4)
+        first = model.inversion(images[:1], kind=kind, steps=3, seed=4)
+        assert torch.allclose(whole.path[:1], first.path, atol=1e-4)
+
+
+def test_more_steps_and_fixed_points_bring_ddim_nearer_to_the_image(model, images):
+    def error(steps, fixed_points):
+        again = model.restore(model.inversion(images, steps=steps, fixed_points=fixed_points))
+        return np.abs(again.astype(float) - images).mean()
+
+    assert error(10, 3) <= error(10, 0)
+    assert error(40, 3) < 2
+
+
+def test_a_file_brings_back_what_was_saved(model, images, tmp_path):
+    found = model.inversion(images, kind=InversionKind.edit_friendly, steps=3)
+    save_inversion(tmp_path / "noise.safetensors", found)
+    again = read_inversion(tmp_path / "noise.safetensors")
+    assert again.config == found.config
+    assert torch.equal(again.path, found.path) and again.codes is None
+
+
+def test_a_file_that_is_no_noise_or_lies_is_refused(model, images, tmp_path):
+    file = tmp_path / "noise.safetensors"
+    save_file({"codes": torch.zeros(2, 3)}, file)
+    with pytest.raises(ModelError, match="no noise of images"):
+        read_inversion(file)
+    file.write_bytes(b"PK\x03\x04")
+    with pytest.raises(ModelError, match="no noise of images"):
+        read_inversion(file)
+    found = model.inversion(images, steps=3)
+    object.__setattr__(found, "path", found.path.repeat(1, 2, 1, 1, 1))
+    save_inversion(file, found)
+    with pytest.raises(ModelError, match="a finite path of 1 states"):
+        read_inversion(file)
+
+
+def test_edit_friendly_noise_is_not_boosted(model, images):
+    found = model.inversion(images, kind=InversionKind.edit_friendly, steps=3)
+    with pytest.raises(ValueError, match="t_boost must be 0"):
+        model.edit_h(found, model.pca_edits(1, n=3, steps=3), t_boost=0.3)

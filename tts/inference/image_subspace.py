@@ -1,0 +1,110 @@
+"""Images that are drawn in a subspace first, by a smaller model of pooled images, and end in the full space."""
+
+from collections.abc import Sequence
+from math import log2
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tts.diffusion import time_grid
+from tts.errors import ModelError
+from tts.image.base import BaseModel
+from tts.image.datasets import ImageSet, to_uint8
+from tts.image.model import clip_to_pixels
+from tts.image.subspace.complement import measure_complement
+from tts.image.subspace.pooled import pooled_denoiser
+from tts.image.subspace.projections import AveragePool
+from tts.image.subspace.switch import Langevin, Subspace, grid_through, sample_subspaces
+from tts.image.subspace.times import choose_time, orthogonal_fisher
+from tts.inference.image_coder import ImageCoder, Images
+from tts.inference.image_diffusion import ImageSampling, row_noise
+
+THRESHOLD = 3e-3  # of the orthogonal Fisher divergence
+N_MEASURED = 256  # images that complement and divergence are measured on
+N_TIMES = 25
+
+
+class SubspaceSampler(ImageCoder):
+    """An image model on a device that leaves its early steps to a smaller one; see `ImageCoder`."""
+
+    def subspace(
+        self, pooled: ImageCoder, images: ImageSet, *, time: float | None = None, threshold: float = THRESHOLD, seed: int = 0
+    ) -> Subspace:
+        """The subspace of pooled images in which `pooled` diffuses, with its complement measured on images.
+
+        Args:
+            pooled: a `ddpm` trained with `pool=` on the same images, on the same device.
+            images: of this model's size.
+            time: when the full space takes over; None is where the orthogonal Fisher divergence falls below the threshold.
+            threshold: see `tts.image.subspace.times.choose_time`.
+            seed: of the choice of images and the noise on them.
+
+        Raises:
+            ModelError: if one of the models has codes or does not fit the other.
+            ValueError: if the time is out of range, or the divergence is never below the threshold.
+        """
+        full, small = self._base(self), self._base(pooled)
+        levels = round(log2(full.config.size / small.config.size)) if small.config.size < full.config.size else 0
+        if levels < 1:
+            raise ModelError(
+                f"the pooled model has images of {small.config.size} pixels, this one of {full.config.size}: expected fewer. "
+                "Train it with pool=1."
+            )
+        denoiser, projection = pooled_denoiser(full, small, levels), AveragePool(levels)
+        index = np.random.default_rng(seed).integers(len(images), size=N_MEASURED)
+        x = self.tensor(images.images(index)).to(self.device)
+        complement = measure_complement(x.split(self.batch_size), projection)
+        if time is None:
+            times = torch.linspace(0.02, 0.98, N_TIMES, dtype=torch.float64)
+            generator = torch.Generator().manual_seed(seed)
+            draw = lambda u: torch.randn(u.shape, generator=generator).to(u)  # noqa: E731
+            batches = x.split(self.batch_size)
+            fisher = orthogonal_fisher(full.composite(None), batches, projection, complement, full.schedule, times, draw)
+            time = choose_time(times, fisher, threshold)
+        return Subspace(projection, complement, time, denoiser)
+
+    def sample_subspaces(
+        self, n: int, subspaces: Sequence[Subspace], *, langevin: Langevin | None = None, seed: int = 0, **options: Any
+    ) -> Images:
+        """n new images through subspaces, nested from the largest on; without any they are those of `sample`.
+
+        Args:
+            n: how many.
+            subspaces: from `subspace`.
+            langevin: correction after each switch; None is none.
+            seed: of the noise; that of image i is a function of (seed, i), projected into the smallest subspace.
+            options: `sampler`, `steps` and `grid` of `ImageSampling`.
+
+        Raises:
+            ModelError: if the model has codes.
+            ValueError: if the grid is too short for the switches, or an option is out of range.
+        """
+        full, sampling = self._base(self), ImageSampling(**options)
+        times = grid_through(time_grid(full.schedule, sampling.steps, sampling.grid), [s.time for s in subspaces])
+
+        def draw(rows: Tensor, u: Tensor) -> Tensor:
+            for subspace in subspaces:
+                u = subspace.projection.down(u)
+            return sample_subspaces(
+                full.composite(None),
+                subspaces,
+                u,
+                full.schedule,
+                times,
+                noise=row_noise(seed, rows),
+                sampler=sampling.sampler,
+                langevin=langevin,
+                hook=lambda level, t, x0: clip_to_pixels(level, t, x0) if level == 0 else None,
+            )
+
+        return to_uint8(torch.from_numpy(self._batches(draw, torch.arange(n), self._noise(n, seed))))
+
+    @staticmethod
+    def _base(coder: ImageCoder) -> BaseModel:
+        if not isinstance(coder.model, BaseModel) or not coder.model.diffuses_pixels:
+            raise ModelError(
+                f"subspaces are of models of kind ddpm that diffuse pixels, found {coder.config.kind.value}. Give such a model."
+            )
+        return coder.model

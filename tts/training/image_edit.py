@@ -1,0 +1,106 @@
+"""One training run of an edit: its times from the measured profile, its change of h, its folder."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tts.config import check_ranges
+from tts.image.datasets import to_model
+from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, FixedDelta, FixedDeltaConfig
+from tts.image.directional import ImageEncoder
+from tts.image.edit_times import Profile
+from tts.image.h_space import h_space
+from tts.inference.edit_folder import EditConfig, model_fingerprint, save_edit
+from tts.inference.image_coder import Images
+from tts.inference.image_distance import DistanceKind
+from tts.inference.image_model import ImageModel
+from tts.training.asyrp import AsyrpTraining, EditLatents, invert_images, train_delta
+from tts.training.edit_goals import EditGoal
+
+N_PROFILE = 32  # images whose profile is measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditSettings:
+    """How an edit is trained.
+
+    name: of the attribute, for its folder.
+    asyrp: the run; its t_edit counts where `t_edit` is given.
+    t_edit: None takes the measured profile's.
+    boost: whether fresh noise mends quality below the time that the profile tells.
+    everywhere: train one change of h for all images and times, not a network of h.
+    """
+
+    name: str
+    asyrp: AsyrpTraining = field(default_factory=AsyrpTraining)
+    t_edit: float | None = None
+    boost: bool = False
+    everywhere: bool = False
+    distance: DistanceKind = DistanceKind.pixels
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "edit", "seed", 0, 1e18)
+        if self.t_edit is not None:
+            check_ranges(self, "edit", "t_edit", 0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedEdit:
+    """What a run found: the edit's configuration, its loss in the last epoch, and the profile its times are from."""
+
+    config: EditConfig
+    loss: float
+    profile: Profile
+
+
+def train_edit(settings: EditSettings, model: ImageModel, goal: EditGoal, encoder: ImageEncoder, out: Path) -> TrainedEdit:
+    """Train an edit of h and write its folder; repeatable by its seed.
+
+    Raises:
+        ModelError: if the model has no h-space, the training diverges, or `out` holds something else.
+        ConfigError: if no step begins at t_edit or above.
+    """
+    network, steps = model.diffusion, settings.asyrp.steps
+    profile = model.profile(goal.images[:N_PROFILE], steps=steps, distance=settings.distance)
+    t_edit = profile.t_edit(goal.cosine) if settings.t_edit is None else settings.t_edit
+    x = to_model(goal.images).to(model.device)
+    z = torch.from_numpy(model.encode(goal.images)).to(model.device) if model.has_codes else None
+    rows = torch.arange(len(x)).split(model.batch_size)
+    u = torch.cat([invert_images(network, x[i], None if z is None else z[i], steps=steps) for i in rows])
+    wanted = None if goal.after is None else _state(model, goal.after) - _state(model, goal.images)
+    latents = EditLatents(u=u, direction=goal.direction.to(u.device), z=z, wanted=wanted)
+    delta = _new_delta(settings, model, latents)
+    generator = torch.Generator().manual_seed(settings.seed)
+    loss = train_delta(replace(settings.asyrp, t_edit=t_edit), network, delta, latents, encoder, generator)
+    config = EditConfig(
+        name=settings.name,
+        model=model_fingerprint(network),
+        steps=steps,
+        t_edit=t_edit,
+        t_boost=profile.t_boost() if settings.boost else 0.0,
+        block=delta.config if isinstance(delta, DeltaBlock) else None,
+        fixed=delta.config if isinstance(delta, FixedDelta) else None,
+    )
+    save_edit(out, config, delta.cpu())
+    return TrainedEdit(config, loss, profile)
+
+
+def _new_delta(settings: EditSettings, model: ImageModel, latents: EditLatents) -> DeltaBlock | FixedDelta:
+    """The change of h before training, of the sizes that the model's h has."""
+    u, z = latents.u[:1], None if latents.z is None else latents.z[:1]
+    with torch.no_grad():
+        encoded = h_space(model.model, z).path.encoded(u, u.new_ones(1))
+    _, channels, height, width = encoded.h.shape
+    if settings.everywhere:
+        return FixedDelta(FixedDeltaConfig(channels=channels, height=height, width=width)).to(u.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)  # noqa: TID251  initial weights know no generator
+        return DeltaBlock(DeltaBlockConfig(channels=channels, time_dim=encoded.time.shape[1])).to(u.device)
+
+
+@torch.no_grad()
+def _state(model: ImageModel, images: Images) -> Tensor:
+    return torch.cat([model.diffusion.state(part.to(model.device)) for part in to_model(images).split(model.batch_size)])
