@@ -41,6 +41,7 @@ class CodeNorm(nn.Module):
             return self.standardize(z)
         if len(z) < 2:
             raise ValueError(f"the spread of a batch of codes needs at least 2 of them, found {len(z)}.")
+        z = z.to(self.mean.dtype)  # autocast hands over halves
         variance, mean = torch.var_mean(z, dim=0, correction=0)
         self._follow(mean.detach(), variance.detach() * len(z) / (len(z) - 1))
         return (z - mean) * torch.rsqrt(variance + self.EPS)

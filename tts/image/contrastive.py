@@ -109,8 +109,9 @@ class ContrastiveModel(RepresentationModel):
         draws = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         said = [self.sentences.sentence(row, draws, mention=self.config.mention) for row in factors]
         true = self.sentences.true_of(np.stack([self.sentences.parse(sentence) for sentence in said]), factors)
-        similarity = self.scale * self.encode(x).flatten(1) @ self.encode_text(said).T
-        return {"contrastive": info_nce(similarity, torch.from_numpy(true).to(x.device))}
+        seen, told = self.encode(x).flatten(1).float(), self.encode_text(said).float()
+        with torch.autocast(x.device.type, enabled=False):
+            return {"contrastive": info_nce(self.scale * seen @ told.T, torch.from_numpy(true).to(x.device))}
 
     @torch.no_grad()
     def directions(self) -> list[Tensor]:

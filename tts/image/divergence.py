@@ -76,7 +76,8 @@ def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator, n_proje
     directions = torch.randn(x.shape[1], n_projections, generator=generator).to(x)
     directions = directions / directions.norm(dim=0)
     # in one dimension the optimal transport joins equal ranks
-    return ((x @ directions).sort(0).values - (y @ directions).sort(0).values).square().mean()
+    ranked = [(a[:, :, None] * directions).sum(1).sort(0).values for a in (x, y)]  # no matmul: autocast would round it
+    return (ranked[0] - ranked[1]).square().mean()
 
 
 def divergence(kind: DivergenceKind, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
@@ -87,7 +88,8 @@ def divergence(kind: DivergenceKind, x: Tensor, y: Tensor, generator: torch.Gene
 
 
 def _vectors(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    x, y = x.flatten(1), y.flatten(1)
+    """Rows of float32: in half precision small differences of large sums would be lost."""
+    x, y = x.flatten(1).float(), y.flatten(1).float()
     if min(len(x), len(y)) < 2 or x.shape[1] != y.shape[1]:
         raise ValueError(f"need two samples of at least 2 vectors of one width, found {tuple(x.shape)} and {tuple(y.shape)}.")
     return x, y

@@ -111,7 +111,7 @@ class InfoDiffusion(ConditionedModel):
     def posterior(self, x: Tensor) -> tuple[Tensor, ...]:
         """What the encoder says of the code, each (B, N, d): logits, or the mean, or mean and log-variance."""
         shape = (self.config.n_units, self.config.unit_dim)
-        return tuple(part.unflatten(1, shape) for part in self.encoder(x).split(self.config.code_dim, dim=1))
+        return tuple(part.unflatten(1, shape) for part in self.encoder(x).float().split(self.config.code_dim, dim=1))
 
     def encode(self, x: Tensor) -> Tensor:
         """The likeliest code, (B, N, d): the posterior's mean, or 0 and 1 for discrete codes."""

@@ -14,7 +14,7 @@ class EmaCodebook(nn.Module):
 
     n_k counts the vectors of the batch with code k. A code whose N_k falls below 1 is put on a random vector of the batch, and
     N_k and S_k begin anew from it (in Jukebox they keep the past of the dead code). Learning is done by `start` and `update`
-    alone, looking up by pure functions.
+    alone, looking up by pure functions. Under autocast, too, all of it is computed in the precision of the vectors.
 
     Source: van den Oord et al. 2017, "Neural Discrete Representation Learning", appendix A.1; Dhariwal et al. 2020, "Jukebox".
     """
@@ -38,7 +38,8 @@ class EmaCodebook(nn.Module):
     def nearest(self, x: Tensor) -> Tensor:
         """The codes of x (..., D): argmin_k |x - c_k|^2, (...) int64; the lowest of equally near ones."""
         # |x - c|^2 = |c|^2 - 2 x c + |x|^2, whose last term is the same for every code
-        return (self.vectors.square().sum(1) - 2 * x @ self.vectors.T).argmin(-1)
+        with torch.autocast(x.device.type, enabled=False):
+            return (self.vectors.square().sum(1) - 2 * x.to(self.vectors) @ self.vectors.T).argmin(-1)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """The vectors of codes (...): (..., D)."""
@@ -52,9 +53,10 @@ class EmaCodebook(nn.Module):
     @torch.no_grad()
     def update(self, x: Tensor, codes: Tensor, generator: torch.Generator) -> None:
         """Learn from the vectors x (N, D) with codes (N,)."""
-        chosen = F.one_hot(codes, len(self.counts)).to(x)  # (N, K)
+        chosen = F.one_hot(codes, len(self.counts)).to(self.vectors)  # (N, K)
         self.counts.lerp_(chosen.sum(0), 1 - self.decay)
-        self.sums.lerp_(chosen.T @ x, 1 - self.decay)
+        with torch.autocast(x.device.type, enabled=False):
+            self.sums.lerp_(chosen.T @ x.to(self.vectors), 1 - self.decay)
         self.vectors.copy_(self.sums / self.counts.unsqueeze(1))
         self._replace(self.counts < DEAD, x, generator)
 

@@ -29,7 +29,7 @@ from tts.training.image_run import train_image_model
 
 logger = logging.getLogger(__name__)
 
-PROBE_STEPS = 20
+PROBE_STEPS = 100
 FAST_PRIOR = {"steps": 60, "n_codes": 256}
 FAST = ("steps=60", "batch_size=16", "optimizer.warmup=10")
 

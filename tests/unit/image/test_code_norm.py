@@ -44,3 +44,10 @@ def test_one_code_has_no_spread():
         CodeNorm(3, 2)(codes(1))
     with pytest.raises(ValueError, match="momentum must be in"):
         CodeNorm(3, 2, momentum=0)
+
+
+def test_codes_in_half_precision_are_standardised_in_full():
+    norm, z = CodeNorm(3, 2), codes(64).bfloat16()
+    full = CodeNorm(3, 2)
+    torch.testing.assert_close(norm(z), full(z.float()), rtol=0, atol=0)
+    torch.testing.assert_close(norm.variance, full.variance, rtol=0, atol=0)

@@ -83,3 +83,14 @@ def test_codes_find_the_middles_of_two_clouds():
         codebook.update(x, codebook.nearest(x), draw)
     middles = sorted(codebook.vectors.tolist())
     torch.testing.assert_close(torch.tensor(middles), torch.stack((x[50:].mean(0), x[:50].mean(0))), atol=0.05, rtol=0)
+
+
+def test_half_precision_around_it_changes_nothing():
+    vectors, x = (torch.randn(n, 4, generator=generator(n)) for n in (16, 200))
+    plain, around = (codebook_of(vectors, torch.full((16,), 5.0)) for _ in range(2))
+    codes = plain.nearest(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(around.nearest(x), codes)
+        around.update(x, codes, generator())
+    plain.update(x, codes, generator())
+    assert all(torch.equal(a, b) for a, b in zip(plain.buffers(), around.buffers(), strict=True))

@@ -227,6 +227,20 @@ def test_every_preset_makes_its_model(profile):
                 assert build_model(found.model).phases
 
 
+@pytest.mark.parametrize("kind", sorted({*Kind} - {Kind.clip_guided}))  # which is built on an encoder's folder
+def test_every_method_trains_in_half_precision_with_losses_and_weights_in_full(tmp_path, monkeypatch, kind):
+    small = ["data=shapes", "size=16", "batch_size=4", "steps=1", "threads=1", "device=cpu", "precision=bf16"]
+    guided = kind in (Kind.pdae, Kind.disdiff)
+    base = train_image_model(load_image_config("ddpm_mini", small), tmp_path / "base") if guided else None
+    logged = {}
+    monkeypatch.setattr(ImageTask, "log", lambda self, name, value, **_: logged.__setitem__(name, value))
+    folder = train_image_model(load_image_config(f"{kind.value}_mini", small), tmp_path / "run", parts=Parts(base=base))
+    losses = [value for name, value in logged.items() if name.startswith("loss/")]
+    assert losses and all(value.dtype is torch.float32 and torch.isfinite(value) for value in losses)
+    weights = [v for v in load_image_folder(folder).model.state_dict().values() if v.is_floating_point()]
+    assert all(v.dtype is torch.float32 and v.isfinite().all() for v in weights)
+
+
 @pytest.mark.parametrize("override", ["steps=0", "model.n_units=-1", "optimizer.lr=2", "nothing=1", "model.kind=vae", "size=7"])
 def test_a_setting_out_of_range_or_unknown_is_refused(override):
     with pytest.raises(ConfigError):

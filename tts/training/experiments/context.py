@@ -38,10 +38,11 @@ class Context:
     Args:
         out: gets models/, parts/ and rows/.
         sizes: how much is trained and measured.
+        threads: of trainings.
     """
 
-    def __init__(self, out: Path, sizes: Sizes) -> None:
-        self.out, self.sizes = out, sizes
+    def __init__(self, out: Path, sizes: Sizes, threads: int = 2) -> None:
+        self.out, self.sizes, self.threads = out, sizes, threads
         self.images = open_images(sizes.data, size=sizes.size)
         self._models: dict[str, BaseModel] = {}
         self._real: dict[tuple[int, tuple[str, int] | None], NDArray[np.float32]] = {}
@@ -55,7 +56,7 @@ class Context:
             settings = [
                 f"data={s.data}",
                 f"size={s.size}",
-                f"threads={s.threads}",
+                f"threads={self.threads}",
                 f"batch_size={s.base_batch}",
                 f"seed={seed}",
             ]

@@ -61,7 +61,9 @@ def experiment(name: str) -> Experiment:
     return Experiment(name, f"{name} {module.TITLE}", module.EXPECTATIONS, module.PLOTS, module.run)
 
 
-def run_experiments(out: Path, only: Sequence[str] = (), seeds: Sequence[int] = (0, 1, 2), *, fast: bool = False) -> str:
+def run_experiments(
+    out: Path, only: Sequence[str] = (), seeds: Sequence[int] = (0, 1, 2), *, threads: int = 2, fast: bool = False
+) -> str:
     """Run experiments with every seed; their tables, which are also in `out`/RESULTS.md after each row.
 
     A row that is there is not made again, a training of a model that was killed goes on from its checkpoint, a small network
@@ -71,6 +73,7 @@ def run_experiments(out: Path, only: Sequence[str] = (), seeds: Sequence[int] = 
         out: gets RESULTS.md, rows/, plots/, models/ and parts/.
         only: names; none is all.
         seeds: of each.
+        threads: of the processor; two calls of one each may work on different experiments in one folder.
         fast: tiny models and measurements, to see it work: to be compared with nothing.
 
     Raises:
@@ -80,8 +83,8 @@ def run_experiments(out: Path, only: Sequence[str] = (), seeds: Sequence[int] = 
     chosen = [experiment(name) for name in only or MODULES]
     sizes = FAST if fast else Sizes()
     _claim(out, sizes)
-    torch.set_num_threads(sizes.threads)
-    context = Context(out, sizes)
+    torch.set_num_threads(threads)
+    context = Context(out, sizes, threads)
     for each in chosen:
         for seed in seeds:
             row = _row(out, each.name, seed)

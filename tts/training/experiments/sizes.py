@@ -15,7 +15,6 @@ class Sizes:
 
     data: str = "sprites"
     size: int = 32  # pixels
-    threads: int = 2
     min_skill: float = 0.9  # of the factor regressor, for a factor to be read out
 
     regressor_steps: int = 6000
@@ -70,7 +69,6 @@ class Sizes:
 
 FAST = Sizes(
     size=16,
-    threads=1,
     min_skill=-1e9,
     regressor_steps=30,
     base_width=8,

@@ -11,6 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="E", help="some of E0 to E7; default: all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="SEED", help="of each experiment")
+    parser.add_argument("--threads", type=int, default=2, help="of the processor")
     parser.add_argument("--fast", action="store_true", help="tiny models and measurements, to see it work")
 
 
@@ -18,5 +19,5 @@ def run(args: argparse.Namespace) -> int:
     """Experiment."""
     from tts.training.experiments.run import run_experiments
 
-    print(run_experiments(args.out, args.only, args.seeds, fast=args.fast))
+    print(run_experiments(args.out, args.only, args.seeds, threads=args.threads, fast=args.fast))
     return 0
