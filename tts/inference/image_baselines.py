@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from tts.image.datasets import to_model
-from tts.inference.image_coder import Images
+from tts.inference.image_runner import Images
 from tts.metrics.codes import pca_codes
 from tts.nets.image_encoder import ImageEncoder
 

@@ -11,11 +11,11 @@ from tts.errors import ModelError
 from tts.image.datasets import ImageSet, to_model
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_baselines import baseline_codes, random_features
-from tts.inference.image_coder import Images
 from tts.inference.image_diffusion import ImageSampling
 from tts.inference.image_model import ImageModel
 from tts.inference.image_prior_fit import N_CODES, prior_figures
 from tts.inference.image_reconstruction import perceptual_distance, reconstruction_figures, reconstructions
+from tts.inference.image_runner import Images
 from tts.inference.image_split import SEED, unseen
 from tts.metrics.attributes import tad
 from tts.metrics.disentanglement import disentanglement_report

@@ -11,7 +11,8 @@ from tts.diffusion import time_grid
 from tts.errors import ModelError
 from tts.image.gap import GapProfile, gap_profile
 from tts.image.guided import GuidedModel
-from tts.inference.image_coder import ImageCoder, Images
+from tts.inference.image_coder import ImageCoder
+from tts.inference.image_runner import Images
 
 TIMES = 25
 

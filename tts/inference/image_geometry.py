@@ -16,8 +16,9 @@ from tts.image.geometry.paths import Path, frame_distances, ppl, unevenness
 from tts.image.geometry.scores import TimeScores, h_map, time_scores
 from tts.image.geometry.tangent import Map
 from tts.image.model import DiffusionModelBase
-from tts.inference.image_coder import ImageCoder, Images
+from tts.inference.image_coder import ImageCoder
 from tts.inference.image_distance import DistanceKind, decoded, image_distance
+from tts.inference.image_runner import Images
 from tts.metrics.linear_separability import linear_separability
 
 

@@ -17,7 +17,8 @@ from tts.image.guidance.guide import guided, through_x0
 from tts.image.guidance.rules import Cap, LogProbs, Preserve, Rule, Smooth, resolve_conflicts
 from tts.image.guidance.wishes import Wish
 from tts.image.labelled import UNKNOWN, LabelledModel
-from tts.inference.image_coder import ImageCoder, Images
+from tts.inference.image_coder import ImageCoder
+from tts.inference.image_runner import Images
 
 ANY_VALUE = 1.0  # of a head of kind `value` that is kept: its gradient has the same direction whatever is wished
 

@@ -17,10 +17,10 @@ from tts.image.geometry.hspace import recorded_h
 from tts.image.geometry.pca import principal_directions_by_step
 from tts.image.h_space import h_space
 from tts.inference.edit_folder import EditConfig, load_edit
-from tts.inference.image_coder import Images
 from tts.inference.image_diffusion import row_noise
 from tts.inference.image_inversion import Inversion, InversionKind, unpack_path
 from tts.inference.image_inverter import ImageInverter
+from tts.inference.image_runner import Images
 from tts.nets.image_unet import ImageUNet
 
 N_PCA = 64  # images whose h the principal directions are found on

@@ -8,9 +8,10 @@ from tts.errors import ModelError
 from tts.image.datasets import to_uint8
 from tts.image.model import DiffusionModelBase
 from tts.inference.edit_folder import model_fingerprint
-from tts.inference.image_coder import ImageCoder, Images
+from tts.inference.image_coder import ImageCoder
 from tts.inference.image_diffusion import FIXED_POINT_ITERATIONS, row_noise
 from tts.inference.image_inversion import Inversion, InversionConfig, InversionKind, pack_path, unpack_path
+from tts.inference.image_runner import Images
 
 EDIT_ETA = 1.0  # of the steps that edit-friendly noises drive
 

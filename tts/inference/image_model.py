@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike
 from tts.device import resolve_device
 from tts.image.datasets import to_uint8
 from tts.image.stage_model import FirstStageModel
-from tts.inference.image_coder import Images
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_geometry import GeometryMeter
 from tts.inference.image_guided import GuidedSampler
 from tts.inference.image_h_editor import HEditor
 from tts.inference.image_pullback import PullbackEditor
+from tts.inference.image_runner import Images
 from tts.inference.image_subspace import SubspaceSampler
 from tts.inference.image_walks import NoiseWalker
 

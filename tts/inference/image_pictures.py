@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from tts.errors import DataError
 from tts.image.datasets import ImageSet
 from tts.image.stage_model import FirstStageModel
-from tts.inference.image_coder import Images
 from tts.inference.image_model import ImageModel
 from tts.inference.image_probe import fit_probe
+from tts.inference.image_runner import Images
 
 Rows = list[Images]
 

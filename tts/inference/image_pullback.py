@@ -9,8 +9,9 @@ from tts.diffusion import invert, sample
 from tts.image.datasets import to_uint8
 from tts.image.geometry.pullback import pullback_directions, pullback_edit
 from tts.image.geometry.scores import h_map
-from tts.inference.image_coder import ImageCoder, Images
+from tts.inference.image_coder import ImageCoder
 from tts.inference.image_diffusion import FIXED_POINT_ITERATIONS
+from tts.inference.image_runner import Images
 
 
 class PullbackEditor(ImageCoder):

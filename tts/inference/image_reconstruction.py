@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from tts.image.datasets import to_model
 from tts.image.guided import GuidedModel
 from tts.image.stage_model import FirstStageModel
-from tts.inference.image_coder import Images
 from tts.inference.image_model import ImageModel
+from tts.inference.image_runner import Images
 from tts.metrics.efficientnet import load_efficientnet_lite0
 from tts.metrics.images import mse, ssim
 from tts.metrics.perceptual import FeatureDistance

@@ -5,7 +5,7 @@ import torch
 from tts.image.datasets import to_uint8
 from tts.image.groups.actions import Sequences
 from tts.image.groups.hae import HomomorphismAutoencoder
-from tts.inference.image_coder import Images
+from tts.inference.image_runner import Images
 
 
 @torch.no_grad()

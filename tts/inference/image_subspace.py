@@ -18,8 +18,9 @@ from tts.image.subspace.pooled import pooled_denoiser
 from tts.image.subspace.projections import AveragePool
 from tts.image.subspace.switch import Langevin, Subspace, grid_through, sample_subspaces
 from tts.image.subspace.times import choose_time, orthogonal_fisher
-from tts.inference.image_coder import ImageCoder, Images
+from tts.inference.image_coder import ImageCoder
 from tts.inference.image_diffusion import ImageSampling, row_noise
+from tts.inference.image_runner import Images
 
 THRESHOLD = 3e-3  # of the orthogonal Fisher divergence
 N_MEASURED = 256  # images that complement and divergence are measured on

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from tts.image.geometry.paths import Path
-from tts.inference.image_coder import Codes, ImageCoder, Images, Noise
+from tts.inference.image_coder import ImageCoder
+from tts.inference.image_runner import Codes, Images, Noise
 
 
 class NoiseWalker(ImageCoder):

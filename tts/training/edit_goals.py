@@ -12,9 +12,9 @@ from tts.image.contrastive import ContrastiveModel
 from tts.image.datasets import ImageSet, labels_of, to_model
 from tts.image.directional import ImageEncoder, group_direction, pair_directions, text_direction
 from tts.image.folder import ImageFolder
-from tts.inference.image_coder import Images
 from tts.inference.image_distance import imagenet_features
 from tts.inference.image_model import ImageModel
+from tts.inference.image_runner import Images
 
 FEATURES = "features"
 

@@ -13,9 +13,9 @@ from tts.image.directional import ImageEncoder
 from tts.image.edit_times import Profile
 from tts.image.h_space import h_space
 from tts.inference.edit_folder import EditConfig, model_fingerprint, save_edit
-from tts.inference.image_coder import Images
 from tts.inference.image_distance import DistanceKind
 from tts.inference.image_model import ImageModel
+from tts.inference.image_runner import Images
 from tts.training.asyrp import AsyrpTraining, EditLatents, invert_images, train_delta
 from tts.training.edit_goals import EditGoal
 
