@@ -1,11 +1,8 @@
 """Every method on one base, trained and scored: one table of methods and seeds."""
 
-import json
 import logging
 import re
-import statistics
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 
 from tts.data.files import read_json, write_json, write_text
 from tts.device import resolve_device
+from tts.image.clip_guided import ClipGuided
 from tts.image.datasets import open_images
 from tts.image.guided import GuidedModel
 from tts.image.registry import MODELS
@@ -20,10 +18,10 @@ from tts.inference.image_baselines import BASELINES
 from tts.inference.image_evaluation import EvaluationSettings, evaluate_baselines, evaluate_image_model, fast_settings
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_model import ImageModel
-from tts.inference.image_report import image_table
 from tts.metrics.learners import Trees
+from tts.training.image_benchmark_table import benchmark_table
 from tts.training.image_config import ImageTrainConfig, load_image_config
-from tts.training.image_parts import NONE, Parts
+from tts.training.image_parts import Parts
 from tts.training.image_prior import PriorTraining, train_latent_prior
 from tts.training.image_run import train_image_model
 
@@ -83,25 +81,30 @@ class Benchmark:
 def run_benchmark(benchmark: Benchmark, out: Path, device: str = "auto") -> str:
     """Train and score every method with every seed; the table, which is also in `out`/RESULTS.md after each row.
 
-    The base that guided methods share has a row, too, and for each seed a random encoder and PCA. A row that is there is not
-    made again, and a training that was killed goes on; with other settings give another folder.
+    The base that guided methods share has a row, too, and for each seed a random encoder and PCA; the image-text encoder of
+    CLIP-guided DisDiff has none. A row that is there is not made again, and a training that was killed goes on; with other
+    settings give another folder.
 
     Raises:
         ConfigError, DataError, ModelError: as the trainings.
     """
     configs = {method: benchmark.config(method) for method in benchmark.methods}
-    guided = [m for m, config in configs.items() if issubclass(MODELS[config.model.kind].model, GuidedModel)]
-    base = NONE
-    if guided:
-        base = Parts(base=train_image_model(benchmark.config("ddpm", f"device={device}"), out / "base"))
+    kinds = {method: MODELS[config.model.kind].model for method, config in configs.items()}
+    base = encoder = None
+    if any(issubclass(kind, GuidedModel) for kind in kinds.values()):
+        base = train_image_model(benchmark.config("ddpm", f"device={device}"), out / "base")
         _keep(benchmark, out, "ddpm", 0, partial(_scored, benchmark, "ddpm", out / "base", 0, device))
+    if any(issubclass(kind, ClipGuided) for kind in kinds.values()):
+        encoder = train_image_model(benchmark.config("contrastive", f"device={device}"), out / "encoder")
     for seed in benchmark.seeds:
         _keep(benchmark, out, "baselines", seed, partial(_baselines, benchmark, seed))
-        for method in benchmark.methods:
-            parts = base if method in guided else NONE
+        for method, kind in kinds.items():
+            parts = Parts(
+                base=base if issubclass(kind, GuidedModel) else None, encoder=encoder if issubclass(kind, ClipGuided) else None
+            )
             made = partial(_trained_and_scored, benchmark, method, seed, out, parts, device)
             _keep(benchmark, out, method, seed, made)
-    return benchmark_table(out, benchmark)
+    return _table(out, benchmark)
 
 
 def _keep(benchmark: Benchmark, out: Path, name: str, seed: int, make: Callable[[], dict[str, Any]]) -> None:
@@ -111,7 +114,7 @@ def _keep(benchmark: Benchmark, out: Path, name: str, seed: int, make: Callable[
         logger.info("%s, seed %d: done before", name, seed)
         return
     write_json(row, make())
-    write_text(out / "RESULTS.md", benchmark_table(out, benchmark))
+    write_text(out / "RESULTS.md", _table(out, benchmark))
 
 
 def _baselines(benchmark: Benchmark, seed: int) -> dict[str, Any]:
@@ -164,36 +167,7 @@ def _steps(benchmark: Benchmark, method: str, out: Path, parts: Parts, device: s
     return int(read_json(path)["steps"])
 
 
-def benchmark_table(out: Path, benchmark: Benchmark) -> str:
-    """The rows so far, mean ± deviation over seeds, and under which conditions they were made."""
-    found: dict[str, list[dict[str, float]]] = defaultdict(list)
-    conditions: dict[str, None] = {}  # in their order
-    places = {name: i for i, name in enumerate((*BASELINES, "ddpm", *benchmark.methods))}
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((out / "rows").glob("*.json"))]
-    for row in sorted(rows, key=lambda row: places.get(next(iter(row["systems"])), len(places))):
-        conditions |= dict.fromkeys(row["conditions"])
-        for system, figures in row["systems"].items():
-            found[system].append(figures)
+def _table(out: Path, benchmark: Benchmark) -> str:
     budget = f"{benchmark.minutes:g} CPU minutes each" if benchmark.minutes else "the steps of the presets"
-    lines = [
-        image_table({name: _spread(rows) for name, rows in found.items()}),
-        f"{benchmark.data}, {benchmark.size} pixels, profile {benchmark.profile}, {budget}; mean ± deviation over the seeds, "
-        f"their number in brackets. {'; '.join(conditions)}. "
-        "Seconds and minutes are CPU time of all threads; the base of guided methods is not counted.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _spread(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Mean ± deviation of every figure; of one seed the figure itself."""
-    if len(rows) == 1:
-        return dict(rows[0])
-    cells: dict[str, Any] = {}
-    for key in rows[0]:
-        values = [row[key] for row in rows if key in row]
-        mean = statistics.fmean(values)
-        if key in ("parameters", "active_units", "cpu_minutes", "seconds_per_step"):
-            cells[key] = mean
-        else:
-            cells[key] = f"{mean:.3f} ± {statistics.stdev(values):.3f} ({len(values)})" if len(values) > 1 else mean
-    return cells
+    setting = f"{benchmark.data}, {benchmark.size} pixels, profile {benchmark.profile}, {budget}"
+    return benchmark_table(out / "rows", (*BASELINES, "ddpm", *benchmark.methods), setting)

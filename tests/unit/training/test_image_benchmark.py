@@ -57,6 +57,11 @@ def test_variants_have_rows_of_their_own_and_the_base_of_guided_methods_one(benc
     guided = dataclasses.replace(benchmark, methods=("pdae:model.encoder_width=4",), seeds=(0,), overrides=tiny)
     table = run_benchmark(guided, tmp_path / "guided", "cpu")
     assert "| ddpm |" in table and "| pdae:model.encoder_width=4 |" in table
+    plain = ("steps=1", "batch_size=2", "threads=1")
+    told = dataclasses.replace(benchmark, methods=("clip_guided",), seeds=(0,), overrides=plain)
+    table = run_benchmark(told, tmp_path / "told", "cpu")
+    assert "| ddpm |" in table and "| clip_guided |" in table
+    assert (tmp_path / "told" / "encoder" / "model" / "config.json").exists()
 
 
 def test_the_trees_are_those_that_are_asked_for_and_fast_ones_otherwise():
