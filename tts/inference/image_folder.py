@@ -29,7 +29,7 @@ from tts.inference.whole_folder import (
 CODES, PRIOR = "codes.safetensors", "prior.safetensors"
 FILES = (CONFIG, WEIGHTS, CODES, PRIOR, CARD)
 
-FORMAT, VERSION = "image", 1
+FORMAT, VERSION = "image", 2
 COMMAND = "glottis image train"  # what writes such folders
 
 

@@ -62,7 +62,15 @@ class Middle(nn.Module):
 
 
 class UpPath(nn.Module):
-    """The mirror of a DownPath, whose stages take its skips one by one, with a head that starts at zero."""
+    """The mirror of a DownPath, whose stages take its skips one by one, and a head that filters what the path began with.
+
+        out = b(h) + S (a(h) * A x)
+
+    x is the folded image, the first of the skips: each of its positions is a block of pixels. A takes blocks to a learned
+    basis, S back, and the features h say by which gains a and shift b: a Wiener filter of every block. Without it the noise of
+    all pixels of a block has to pass through a network with no more channels than the block has numbers, and samples stay
+    grainy. A starts orthogonal and S as its inverse, a and b at zero, and so does the output.
+    """
 
     def __init__(
         self, widths: Sequence[int], blocks: int, attention: Sequence[bool], out_channels: int, sizes: BlockSizes
@@ -76,17 +84,23 @@ class UpPath(nn.Module):
         )
         self.grow = nn.ModuleList(nn.Conv2d(low, low, 3, padding=1) for _, low in reversed(list(pairwise(widths))))
         self.norm = group_norm(widths[0])
-        self.head = zeroed(nn.Conv2d(widths[0], out_channels, 3, padding=1))
+        self.head = zeroed(nn.Conv2d(widths[0], 2 * out_channels, 3, padding=1))
+        self.analysis = nn.Conv2d(out_channels, out_channels, 1, bias=False)
+        self.synthesis = nn.Conv2d(out_channels, out_channels, 1, bias=False)
+        nn.init.orthogonal_(self.analysis.weight)
+        with torch.no_grad():
+            self.synthesis.weight.copy_(self.analysis.weight.transpose(0, 1))
 
     def forward(self, h: Tensor, skips: Sequence[Tensor], time: Tensor, condition: Tensor | None) -> Tensor:
-        """h (B, widths[-1], H', W') and the skips of the down path -> (B, out_channels, H, W)."""
-        left = list(skips)
+        """h (B, widths[-1], H', W'), the folded image (B, out_channels, H, W) and the skips of the down path -> its shape."""
+        image, *left = skips
         for i, level in enumerate(self.levels):
             if i:
                 h = self.grow[i - 1](F.interpolate(h, scale_factor=2.0, mode="nearest"))
             for stage in level.children():
                 h = stage(torch.cat((h, left.pop()), dim=1), time, condition)
-        return self.head(F.silu(self.norm(h)))
+        shift, gain = self.head(F.silu(self.norm(h))).chunk(2, dim=1)
+        return shift + self.synthesis(gain * self.analysis(image))
 
 
 def check_sizes(base: int, multipliers: Sequence[int], blocks: int, attention: Sequence[bool], unshuffle: int) -> None:

@@ -15,7 +15,7 @@ class Encoded(NamedTuple):
     """A noisy image after the encoder half; a tuple of tensors, so `torch.func` can carry it."""
 
     h: Tensor  # (B, C', H', W'), the output of the middle block
-    skips: tuple[Tensor, ...]  # every stage of the down path, from the first on; no part of h
+    skips: tuple[Tensor, ...]  # the folded image, then every stage of the down path, from the first on; no part of h
     time: Tensor  # (B, E), the time embedding
 
     def detach(self) -> "Encoded":
@@ -102,8 +102,9 @@ class ImageUNet(nn.Module):
             )
         inner = self._condition(condition)
         time = self.time(sinusoidal_embedding(t, self.base).to(x.dtype))
-        skips = self.down(self.stem(F.pixel_unshuffle(x, self.unshuffle)), time, inner)
-        return Encoded(self.middle(skips[-1], time, inner), tuple(skips), time)
+        folded = F.pixel_unshuffle(x, self.unshuffle)
+        skips = self.down(self.stem(folded), time, inner)
+        return Encoded(self.middle(skips[-1], time, inner), (folded, *skips), time)
 
     def decode(self, encoded: Encoded, condition: Tensor | None = None, *, h: Tensor | None = None) -> Tensor:
         """The decoder half: h and the skips -> (B, C, H, W); `h` takes the place of `encoded.h` where it is given."""

@@ -122,7 +122,7 @@ def test_several_attributes_add_their_changes_of_h_each_at_its_own_times():
 def test_an_edit_on_inverted_noise_of_strength_0_is_the_image_by_both_inversions():
     model, x0 = model_of(), normal(2, 3, 8, 8).clamp(-1, 1)
     times, space, off = time_grid(model.schedule, 20), h_space(model), [attribute(strength=0.0)]
-    u = invert(space.composite, x0, model.schedule, times, 5)
+    u = invert(space.composite, x0, model.schedule, times, 20)
     torch.testing.assert_close(sample_edited(space, off, u, times), x0, rtol=0, atol=1e-2)
     draw = generator()
     path = invert_noises(space.composite, x0, model.schedule, times, lambda x: torch.randn(x.shape, generator=draw))

@@ -143,4 +143,4 @@ def test_tokens_read_by_adaptive_norms_have_the_same_encoder_and_a_network_of_ne
     assert [model.condition(z).shape for model in models] == [(2, 10, 16), (2, 160)]
     sizes = [{name: sum(p.numel() for p in part.parameters()) for name, part in m.named_children()} for m in models]
     assert sizes[0]["encoder"] == sizes[1]["encoder"] and sizes[0]["tokens"] == sizes[1]["tokens"]
-    assert sizes[1]["unet"] / sizes[0]["unet"] == pytest.approx(1.0945, abs=1e-3)  # cross-attention wins with less, or not
+    assert sizes[1]["unet"] / sizes[0]["unet"] == pytest.approx(1.0929, abs=1e-3)  # cross-attention wins with less, or not

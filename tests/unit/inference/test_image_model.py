@@ -238,7 +238,7 @@ HOSTILE = {
     "other weights": (["model", "n_units"], 4),
     "prior of others": (["prior"], {"n_units": 4}),
     "prior that is not there": (["prior"], {"n_units": 3}),
-    "version": (["version"], 2),
+    "version": (["version"], 1),
     "not a table": (["model"], "x"),
 }
 

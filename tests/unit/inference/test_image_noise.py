@@ -28,7 +28,7 @@ CONFIGS = {
 
 
 def image_model(kind):
-    network = seeded(lambda: build_model(CONFIGS[kind]), spread=0.1).eval().requires_grad_(False)
+    network = seeded(lambda: build_model(CONFIGS[kind]), spread=0.05).eval().requires_grad_(False)
     return ImageModel(LoadedImageModel(model=network, trained=TRAINED, codes=None), torch.device("cpu"))
 
 

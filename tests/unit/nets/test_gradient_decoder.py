@@ -47,7 +47,7 @@ def test_it_sees_h_the_skips_time_and_the_code(unet):
     decoder, encoded, z = seeded(lambda: GradientDecoder(**SIZES, condition_dim=4), 1, spread=0.2), encode(unet), normal(2, 4)
     out = decoder(encoded, z)
     moved = [encoded._replace(h=encoded.h + 1), encoded._replace(time=encoded.time + 1)]
-    moved += [encoded._replace(skips=tuple(s + 1 if i == j else s for j, s in enumerate(encoded.skips))) for i in range(2)]
+    moved += [encoded._replace(skips=tuple(s + 1 if i == j else s for j, s in enumerate(encoded.skips))) for i in range(3)]
     for other in moved:
         assert (decoder(other, z) - out).abs().max() > 1e-3
     assert (decoder(encoded, z + 1) - out).abs().max() > 1e-3

@@ -41,7 +41,8 @@ def test_it_gives_the_shape_of_the_image_whether_it_is_a_picture_or_a_mel(condit
     assert out.shape == shape and out.std() > 0.01
     encoded = network.encode(x, t, z)
     assert encoded.h.shape == (shape[0], 16, shape[2] // (2 * unshuffle), shape[3] // (2 * unshuffle))
-    assert len(encoded.skips) == 2 and encoded.time.shape == (shape[0], 32)
+    assert len(encoded.skips) == 3 and encoded.time.shape == (shape[0], 32)
+    assert torch.equal(F.pixel_shuffle(encoded.skips[0], unshuffle), x)
 
 
 @every_condition
@@ -61,6 +62,19 @@ def test_an_h_of_ones_own_takes_the_place_of_the_encoded_one_and_the_same_h_chan
     assert torch.equal(network.decode(encoded, z, h=encoded.h), out)
     assert torch.equal(network.decode(encoded, z, h=encoded.h.clone()), out)
     assert (network.decode(encoded, z, h=encoded.h + 1) - out).abs().max() > 1e-3
+
+
+def test_the_head_filters_every_block_of_pixels_by_its_gains_and_the_shift():
+    network, (x, t, _) = unet(unshuffle=4), inputs()
+    planes = network.up.analysis.in_channels
+    with torch.no_grad():
+        network.up.head.bias[planes:] = 0.5
+        torch.testing.assert_close(network(x, t), 0.5 * x)  # the basis is orthogonal, and one way the inverse of the other
+        network.up.head.bias[:planes] = torch.arange(planes)
+        shift = F.pixel_shuffle(
+            torch.arange(float(planes))[None, :, None, None].expand(*network.encode(x, t).skips[0].shape), 4
+        )
+        torch.testing.assert_close(network(x, t), 0.5 * x + shift)
 
 
 def test_skips_are_no_part_of_h():
@@ -189,7 +203,7 @@ def test_parameter_counts_are_those_of_the_sizes():
         count += block(8, 8, time, inner) + conv(8, 8) + block(8, 16, time, inner) + attention(16, tokens)  # down
         count += 2 * block(16, 16, time, inner) + attention(16, tokens)  # middle
         count += block(32, 16, time, inner) + attention(16, tokens) + conv(16, 16) + block(24, 8, time, inner)  # up
-        return count + 2 * 8 + conv(8, planes)
+        return count + 2 * 8 + conv(8, 2 * planes) + 2 * planes**2
 
     def found(condition):
         return sum(p.numel() for p in unet(condition, unshuffle=2).parameters())
