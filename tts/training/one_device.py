@@ -84,7 +84,8 @@ def checkpoint_to_resume(config: Any, out: Path, keys: Sequence[str], resume: st
         changed = [f"{key}: {old.get(key)} -> {new[key]}" for key in keys if old.get(key) != new[key]]
         if changed:
             raise ModelError(
-                f"{out} holds a run with another configuration, left as it is ({some(changed)}). Give another --out."
+                f"{out} holds a run with another configuration, left as it is ({some(changed)}). Give another folder; to a "
+                f"recipe another --tag."
             )
     elif last.exists():
         raise ModelError(f"{out} has {LAST} but no {CONFIG}; it is not a run of this version. Give another --out.")
