@@ -131,16 +131,16 @@ def _goal(args: argparse.Namespace, way: str, model: Any, encoder: Any, texts: A
     from tts.image.folder import ImageFolder
     from tts.training.edit_goals import group_goal, label_goal, pair_goal, text_goal
 
-    size = model.config.size
+    like = {"size": model.config.size, "channels": model.config.channels}
     if way == "label":
         options = {"n": args.images, "looked_at": args.looked_at, "seed": args.seed}
         return label_goal(encoder, model, chosen_set(args, model), args.label, args.value, **options)
     if way == "groups":
-        groups = [ImageFolder(folder, size) for folder in (args.without, args.having)]
+        groups = [ImageFolder(folder, **like) for folder in (args.without, args.having)]
         without, having = (of.images(np.arange(min(len(of), args.looked_at))) for of in groups)
         return group_goal(encoder, model, without, having, n=args.images)
     if way == "pairs":
-        before, after = (ImageFolder(folder, size) for folder in (args.before, args.after))
+        before, after = (ImageFolder(folder, **like) for folder in (args.before, args.after))
         return pair_goal(encoder, model, before, after, (args.before, args.after), n=args.images)
     images = chosen_set(args, model)
     index = np.random.default_rng(args.seed).integers(len(images), size=args.images)
