@@ -108,7 +108,8 @@ def test_an_edit_is_trained_on_pairs_of_folders_with_a_grid_and_a_plot_beside_it
 def test_edits_are_trained_on_two_folders_and_on_labels_and_everywhere(root, ddpm, diffae, photos):
     bright, dark = map(str, photos)
     common = ["--encoder", diffae, "--threads", "1", *SMALL]
-    assert train_edit(ddpm, root / "groups", "--without", bright, "--having", dark, "--everywhere", *common) == 0
+    groups = ["--without", bright, "--having", dark, "--everywhere", "--images", "8"]
+    assert train_edit(ddpm, root / "groups", *groups, *common) == 0
     config = json.loads((root / "groups" / "config.json").read_text())
     assert config["fixed"] is not None and config["block"] is None and 0 < config["t_edit"] <= 1
     labelled = ["--data", "shapes", "--label", "shape", "--value", "2", "--images", "4", "--looked-at", "40", "--boost"]

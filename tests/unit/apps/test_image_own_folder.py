@@ -29,6 +29,16 @@ def ddpm(tmp_path_factory):
     return folder
 
 
+class Pixels:
+    """In the place of the ImageNet network: the mean colour."""
+
+    def to(self, device):
+        return self
+
+    def vectors(self, x):
+        return x.mean((2, 3))
+
+
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
     """Three images, all grey."""
@@ -76,3 +86,22 @@ def test_the_card_of_a_model_without_codes_has_a_command_that_works(ddpm, photos
     (command,) = [line.split() for line in (ddpm / "README.md").read_text().splitlines() if "glottis image" in line]
     assert command[:3] == ["glottis", "image", "invert"]
     assert run(command[2], ddpm, tmp_path / "x.png", "--data", photos) == 0
+
+
+def test_a_small_folder_is_passed_over_until_as_many_images_are_seen(ddpm, photos, tmp_path, monkeypatch):
+    seen = []
+
+    def counted(config, model, delta, latents, *_):
+        seen.append(len(latents.u))
+        return [0.0]
+
+    monkeypatch.setattr("tts.training.asyrp._train_batch", counted)
+    monkeypatch.setattr("tts.training.edit_goals.imagenet_features", Pixels)
+    (tmp_path / "having").mkdir()
+    Image.new("RGB", (20, 20), (200, 0, 0)).save(tmp_path / "having" / "0.png")
+    words = ["--without", photos, "--having", tmp_path / "having", "--encoder", "features", "--t-edit", 0.5, "--threads", 1]
+    assert run("train-edit", ddpm, tmp_path / "a", *words, "--images", 7) == 0
+    assert seen == [3, 3, 3]  # 9 images, the fewest whole passes that show 7
+    assert run("train-edit", ddpm, tmp_path / "b", *words, "--images", 2) == 0
+    assert run("train-edit", ddpm, tmp_path / "c", *words, "--epochs", 2) == 0
+    assert seen[3:] == [2, 3, 3]
