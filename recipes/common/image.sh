@@ -50,6 +50,7 @@ preset=${train_config:-${method}_$profile}
 [[ $preset == *.yaml || -f $root/conf/image/$preset.yaml ]] || die 2 "--method: there is no conf/image/$preset.yaml"
 if [ -n "$db_root" ]; then
   [ -e "$db_root" ] || die 2 "--db_root: no file or folder '$db_root'"
+  [ -z "${data:-}" ] || generated= # nothing is known of what takes the place of the generated ones
   data=$(absolute "$db_root")
 fi
 [ -n "${data:-}" ] || die 2 "--db_root: give the folder of the images; recipes/${recipe:-image}/README.md says where to get them"

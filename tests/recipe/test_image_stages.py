@@ -130,3 +130,15 @@ def test_celeba_needs_a_folder(shapes):
     assert shapes.run("--db_root", str(shapes.folder / "faces"), "--stop_stage", "2").returncode == 0
     (train,) = shapes.calls()
     assert f"data={shapes.folder / 'faces'}" in train
+
+
+def test_the_card_says_nothing_of_the_licence_of_your_own_images(shapes):
+    assert shapes.run("--method", "ddpm").returncode == 0
+    assert value(shapes.calls()[-1], "--data").startswith("Generated scenes")
+    (shapes.folder / "photos").mkdir()
+    own = ["--method", "ddpm", "--db_root", str(shapes.folder / "photos"), "--tag", "photos"]
+    assert shapes.run(*own).returncode == 0
+    assert value(shapes.calls()[-1], "--data") == "Not stated."
+    assert shapes.run(*own, "--licence", "Mine.").returncode == 0
+    (pack,) = shapes.calls()
+    assert value(pack, "--data") == "Mine."

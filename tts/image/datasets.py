@@ -68,7 +68,7 @@ def labels_of(images: ImageSet, index: ArrayLike, names: Sequence[str]) -> NDArr
     return labels[:, [images.label_names.index(name) for name in names]]
 
 
-def open_images(name_or_path: str, *, size: int = 32) -> ImageSet:
+def open_images(name_or_path: str, *, size: int = 32, channels: int | None = None) -> ImageSet:
     """A set of images by its name, or from its published files, at size × size pixels.
 
     | given | set |
@@ -84,6 +84,8 @@ def open_images(name_or_path: str, *, size: int = 32) -> ImageSet:
     A name comes before a path: a folder of the name `shapes` is `./shapes`. Files are decoded once and kept at this size in
     `~/.cache/glottis/images` (XDG_CACHE_HOME); after that only the images that are asked for are read.
 
+    With `channels` a folder of any other images has that number, 1 or 3; else it has one if all its images are grey.
+
     Raises:
         ValueError: if `size` is outside [8, 256], or larger than the images of a published grid.
         DataError: if there is no such thing, or it cannot be read.
@@ -93,7 +95,7 @@ def open_images(name_or_path: str, *, size: int = 32) -> ImageSet:
         return rendered[name_or_path](size)
     path = Path(name_or_path)
     if path.is_dir():
-        return _open_folder(path, size)
+        return _open_folder(path, size, channels)
     if not path.is_file():
         raise DataError(f"{name_or_path}: no such file or folder, and no set of that name. Known: {', '.join(rendered)}.")
     if path.suffix.lower() in (".h5", ".hdf5"):
@@ -112,12 +114,12 @@ def _open_npz(path: Path, size: int) -> ImageSet:
     raise DataError(f"{path}: found {some(sorted(keys))}, expected imgs and latents_classes (dSprites) or images (MPI3D).")
 
 
-def _open_folder(path: Path, size: int) -> ImageSet:
+def _open_folder(path: Path, size: int, channels: int | None) -> ImageSet:
     if attributes_file(path).is_file():
         return CelebA(path, size)
     if next(path.glob("*.mat"), None):
         return Cars3D(path, size)
-    return ImageFolder(path, size)
+    return ImageFolder(path, size, channels=channels)
 
 
 def to_model(images: NDArray[np.uint8]) -> Tensor:

@@ -31,15 +31,23 @@ class ImageFolder:
     """All images below a folder, in the order of their paths, as squares of one size; nothing is known of them.
 
     Each is turned as its EXIF entry says, its alpha is dropped, the largest square of its centre is cut out and shrunk with
-    antialiasing. If all are grey there is one channel, else three. What cannot be read, or would have to be enlarged, is left
-    out with a warning that names it. This is done once; later the pixels come through a memory map, made anew when a file
-    changes, comes or goes.
+    antialiasing. If all are grey there is one channel, else three, unless a number is asked for. What cannot be read, or
+    would have to be enlarged, is left out with a warning that names it. This is done once; later the pixels come through a
+    memory map, made anew when a file changes, comes or goes.
     """
 
     factors = None
     label_names: tuple[str, ...] = ()
 
-    def __init__(self, root: Path, size: int, *, files: Sequence[Path] | None = None, box: Box | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        size: int,
+        *,
+        files: Sequence[Path] | None = None,
+        box: Box | None = None,
+        channels: int | None = None,
+    ) -> None:
         """Read a folder.
 
         Args:
@@ -47,12 +55,15 @@ class ImageFolder:
             size: pixels along a side.
             files: the images, instead of all below `root`.
             box: what to cut out, a square, instead of the largest at the centre.
+            channels: 1 or 3, whatever the files have.
 
         Raises:
             ValueError: if `size` is out of range.
-            DataError: if there is no image, or none that can be read and is large enough.
+            DataError: if there is no such folder, no image in it, or none that can be read and is large enough.
         """
         check_size(size)
+        if files is None and not root.is_dir():
+            raise DataError(f"{root}: no such folder.")
         self.name, self.size = root.resolve().name, size
         found = _image_files(root) if files is None else list(files)
         if not found:
@@ -62,7 +73,7 @@ class ImageFolder:
         if not (report.exists() and store.exists()):
             write_json(report, _decode(found, size, box, store))
         told = read_json(report)
-        self.channels: int = told["channels"]
+        self.channels: int = channels or told["channels"]
         self.skipped = {found[int(number)]: why for number, why in told["skipped"].items()}  # why each was left out
         self.files = tuple(path for path in found if path not in self.skipped)
         if self.skipped:
@@ -70,14 +81,14 @@ class ImageFolder:
             logger.warning("%s: %d of %d images left out: %s", root, len(self.skipped), len(found), reasons)
         if not self.files:
             raise DataError(f"{root}: no image of at least {size} × {size} pixels that can be read.")
-        self._pixels = read_pixels(store, (len(self.files), self.channels, size, size))
+        self._pixels = read_pixels(store, (len(self.files), told["channels"], size, size))
 
     def __len__(self) -> int:
         return len(self.files)
 
     def images(self, index: ArrayLike) -> NDArray[np.uint8]:
         """The images (n, C, H, W) at `index` (n,), in 0 … 255."""
-        return self._pixels[checked_index(index, len(self))]
+        return with_channels(self._pixels[checked_index(index, len(self))], self.channels)
 
     def labels(self, index: ArrayLike) -> NDArray[np.int64] | None:
         """None: nothing is known."""
@@ -105,6 +116,20 @@ def square_image(path: Path, size: int, channels: int, box: Box | None) -> NDArr
         image = image.convert("L" if channels == 1 else "RGB").crop((left, top, right, bottom))
         pixels = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
     return pixels.reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def with_channels(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """Images (n, C, H, W) with 3 channels for C = 1, all of them the one there is, or 1 for C = 3, its luma.
+
+    Source: ITU-R BT.601.
+    """
+    if images.shape[1] == channels:
+        return images
+    if channels == 3:
+        return images.repeat(3, axis=1)
+    # Y = 0.299 R + 0.587 G + 0.114 B
+    luma = np.einsum("nchw,c->nhw", images, [0.299, 0.587, 0.114])
+    return luma.round().astype(np.uint8)[:, None]
 
 
 def _image_files(root: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """The card of an image model."""
 
+from tts.image.model import DiffusionModelBase
 from tts.inference.image_folder import LoadedImageModel
 
 CARD_TEMPLATE = """# {name}
@@ -20,7 +21,7 @@ An image representation model, made with Glottis.
 
 ## Use
 
-    glottis image reconstruct --model {folder} --data {data} --out grid.png
+    glottis image {verb} --model {folder} --data {data} --out grid.png
 
 Meant for research.
 
@@ -42,6 +43,7 @@ def image_card(name: str, loaded: LoadedImageModel, *, folder: str = "DIR", lice
         size=config.size,
         units=units,
         data=trained.data,
+        verb="invert" if isinstance(loaded.model, DiffusionModelBase) and not loaded.model.config.n_units else "reconstruct",
         without=without,
         steps=trained.steps,
         images=trained.images,

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from tts.device import resolve_device
+from tts.errors import ModelError
 from tts.image.datasets import to_uint8
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_folder import load_image_folder
@@ -66,6 +67,11 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
             return to_uint8(torch.from_numpy(self._batches(self.model.reconstruct, self.tensor(images))))
         if inverted and not self.has_codes:
             return self.unconditional(len(images), self.invert(images, **options), **options)
+        if not self.has_codes:
+            raise ModelError(
+                f"a model of kind {self.config.kind.value} has no codes, and remakes images from their own noise alone: "
+                f"inverted=True, or --inverted of `glottis image reconstruct`."
+            )
         codes = self.encode(images)
         return self.decode(codes, self.invert(images, codes, **options) if inverted else None, seed=seed, **options)
 

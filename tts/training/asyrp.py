@@ -107,10 +107,14 @@ def train_delta(
         raise ConfigError(f"asyrp.t_edit: no step begins at {config.t_edit} or above, found {times[0].item()} the first.")
     optimizer = torch.optim.AdamW(delta.parameters(), config.lr, weight_decay=0.0)
     losses: list[float] = []
-    for _ in tqdm(range(config.epochs), desc="asyrp", disable=None):
-        losses = []
-        for rows in torch.randperm(len(latents.u), generator=generator).split(config.batch_size):
-            losses += _train_batch(config, model, delta, latents.rows(rows), encoder, optimizer, times[: n_edited + 1])
+    batches = -(-len(latents.u) // config.batch_size)
+    with tqdm(total=config.epochs * batches * n_edited, desc="asyrp", unit="step", disable=None) as bar:
+        for _ in range(config.epochs):
+            losses = []
+            for rows in torch.randperm(len(latents.u), generator=generator).split(config.batch_size):
+                losses += _train_batch(config, model, delta, latents.rows(rows), encoder, optimizer, times[: n_edited + 1])
+                bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
+                bar.update(n_edited)
     mean = sum(losses) / len(losses)
     if not all(torch.isfinite(parameter).all() for parameter in delta.parameters()) or mean != mean:
         raise ModelError("the change of h diverged: a weight or the loss is not finite. Lower lr.")

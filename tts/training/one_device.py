@@ -1,6 +1,7 @@
 """What the trainings of the parts around the model share: their trainer, and how a run in a folder is gone on with."""
 
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from tts.training.checkpoints import AtomicCheckpointIO
 
 CONFIG = "train.json"
 LAST = "last.ckpt"
+PIPED_REFRESH = 50  # steps between states of the progress bar where it is a file that keeps them all
 
 
 class RunConfig(Protocol):
@@ -61,7 +63,7 @@ def make_trainer(config: RunConfig, out: Path, callbacks: Sequence[L.Callback], 
         max_epochs=-1,
         gradient_clip_val=clip,
         use_distributed_sampler=False,
-        callbacks=[checkpoints, *callbacks, TQDMProgressBar(refresh_rate=1)],
+        callbacks=[checkpoints, *callbacks, TQDMProgressBar(refresh_rate=1 if sys.stdout.isatty() else PIPED_REFRESH)],
         plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
         log_every_n_steps=config.log_every,
@@ -84,7 +86,8 @@ def checkpoint_to_resume(config: Any, out: Path, keys: Sequence[str], resume: st
         changed = [f"{key}: {old.get(key)} -> {new[key]}" for key in keys if old.get(key) != new[key]]
         if changed:
             raise ModelError(
-                f"{out} holds a run with another configuration, left as it is ({some(changed)}). Give another --out."
+                f"{out} holds a run with another configuration, left as it is ({some(changed)}). Give another folder; to a "
+                f"recipe another --tag."
             )
     elif last.exists():
         raise ModelError(f"{out} has {LAST} but no {CONFIG}; it is not a run of this version. Give another --out.")

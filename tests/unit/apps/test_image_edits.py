@@ -108,7 +108,8 @@ def test_an_edit_is_trained_on_pairs_of_folders_with_a_grid_and_a_plot_beside_it
 def test_edits_are_trained_on_two_folders_and_on_labels_and_everywhere(root, ddpm, diffae, photos):
     bright, dark = map(str, photos)
     common = ["--encoder", diffae, "--threads", "1", *SMALL]
-    assert train_edit(ddpm, root / "groups", "--without", bright, "--having", dark, "--everywhere", *common) == 0
+    groups = ["--without", bright, "--having", dark, "--everywhere", "--images", "8"]
+    assert train_edit(ddpm, root / "groups", *groups, *common) == 0
     config = json.loads((root / "groups" / "config.json").read_text())
     assert config["fixed"] is not None and config["block"] is None and 0 < config["t_edit"] <= 1
     labelled = ["--data", "shapes", "--label", "shape", "--value", "2", "--images", "4", "--looked-at", "40", "--boost"]
@@ -244,6 +245,8 @@ def test_a_homomorphism_autoencoder_learns_moves_of_sprites_and_steps_of_denoisi
         (["edit", "--direction", "pullback:0", "--at", "2"], 2, "need at in (0, 1]"),
         (["edit", "--edit", "nowhere"], 1, "no such file"),
         (["edit", "--label", "shape"], 1, "no label 'shape'"),
+        (["edit"], 2, "Give --edit or --direction"),
+        (["reconstruct"], 1, "--inverted of `glottis image reconstruct`"),
         (["invert", "--back", "a", "--noise", "b"], 2, "give it without --noise"),
         (["edit", "--direction", "pullback:0", "--noise", "x"], 2, "is for --edit and pca:K"),
         (["invert", "--back", "nowhere"], 1, "no noise of images"),
@@ -258,6 +261,7 @@ def test_a_homomorphism_autoencoder_learns_moves_of_sprites_and_steps_of_denoisi
         (["sample", "--pooled", "SELF", "--switch-time", "0.5"], 1, "expected fewer"),
         (["train-edit", "--label", "shape", "--before", "x"], 2, "expected one of --label"),
         (["train-edit", "--before", "x"], 2, "found pairs in part"),
+        (["train-edit", "--without", "nowhere", "--having", "x", "--encoder", "DIFFAE"], 1, "nowhere: no such folder"),
         (["train-edit", "--label", "shape"], 1, "no codes to tell images by"),
         (["train-edit", "--source-text", "a", "--target-text", "b", "--encoder", "DIFFAE"], 1, "kind contrastive"),
         (["train-classifier"], 1, "no known factors"),

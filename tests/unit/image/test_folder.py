@@ -149,3 +149,17 @@ def test_a_size_out_of_range_is_refused(root):
     plain(root / "a.png", RED)
     with pytest.raises(ValueError, match=r"size must be in \[8, 256\] pixels, found 7"):
         open_images(str(root), size=7)
+
+
+def test_a_number_of_channels_can_be_asked_for(root):
+    plain(root / "a.png", (10, 200, 30))
+    plain(root / "b.png", 100, mode="L")
+    assert first_pixels(open_images(str(root), size=8, channels=1)) == [[124], [100]]  # 2.99 + 117.4 + 3.42
+    (root / "a.png").unlink()
+    assert open_images(str(root), size=8).channels == 1
+    assert first_pixels(open_images(str(root), size=8, channels=3)) == [[100, 100, 100]]
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_an_empty_one(root):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        folder.ImageFolder(root / "nowhere", 8)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from tts.diffusion import sample, time_grid
 from tts.errors import ConfigError, DataError, ModelError
@@ -100,6 +101,17 @@ def test_a_seed_fixes_what_is_learned():
         train_delta(config, model, delta, EditLatents(u=states(), direction=RED), colours, generator(seed))
         learned.append(delta.conv2.weight.detach())
     assert torch.equal(learned[0], learned[1]) and not torch.equal(learned[0], learned[2])
+
+
+def test_progress_counts_the_steps_of_the_optimizer(monkeypatch):
+    bars = []
+    monkeypatch.setattr(
+        "tts.training.asyrp.tqdm", lambda **options: bars.append(tqdm(**options | {"disable": False})) or bars[-1]
+    )
+    config = AsyrpTraining(steps=4, t_edit=0.5, epochs=2, batch_size=8)
+    train_delta(config, base(), block(), EditLatents(u=states(12), direction=RED), colours, generator())
+    (bar,) = bars
+    assert bar.n == bar.total == 2 * 2 * 3  # epochs, batches of 8 and 4, steps at 1, 0.75 and 0.5
 
 
 def test_inverted_images_lead_back_to_themselves():

@@ -193,7 +193,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_too_many_end_the_run(tmp_
 
 
 def test_another_run_or_any_with_never_is_refused_and_a_base_where_none_is_used(straight, tmp_path):
-    with pytest.raises(ModelError, match=r"another configuration.*batch_size: 4 -> 3"):
+    with pytest.raises(ModelError, match=r"another configuration.*batch_size: 4 -> 3.*another --tag"):
         train_image_model(config(steps=5, batch_size=3), straight["factorvae"])
     with pytest.raises(ModelError, match="holds a run already"):
         train_image_model(config(steps=5), straight["factorvae"], resume="never")

@@ -48,7 +48,11 @@ def add_image_arguments(parser: argparse.ArgumentParser, count: int) -> None:
     """Declare where the images come from."""
     parser.add_argument("--data", metavar="SET", help="sprites, shapes, or a path; default: what the model was trained on")
     parser.add_argument(
-        "--index", type=int, nargs="+", metavar="I", help=f"which images of it; default {count} drawn with --seed"
+        "--index",
+        type=int,
+        nargs="+",
+        metavar="I",
+        help=f"which images of it; default {count} drawn with --seed, or all",
     )
 
 
@@ -58,22 +62,24 @@ def chosen_images(args: argparse.Namespace, model: Any, count: int) -> Any:
     Raises:
         ValueError: if an index is not in the data set.
     """
-    images, index = chosen_set(args, model), args.index or chosen_index(args, model, count)
-    return images.images(check_index(index, len(images)))
+    images = chosen_set(args, model)
+    return images.images(check_index(args.index or chosen_index(args, images, count), len(images)))
 
 
 def chosen_set(args: argparse.Namespace, model: Any) -> Any:
-    """The data set that was asked for, at the model's size."""
+    """The data set that was asked for, at the model's size, a folder of images with the model's channels."""
     from tts.image.datasets import open_images
 
-    return open_images(args.data or model.loaded.trained.data, size=model.config.size)
+    return open_images(args.data or model.loaded.trained.data, size=model.config.size, channels=model.config.channels)
 
 
-def chosen_index(args: argparse.Namespace, model: Any, count: int) -> list[int]:
-    """`count` indices drawn with the seed."""
+def chosen_index(args: argparse.Namespace, images: Any, count: int) -> list[int]:
+    """`count` indices of the set drawn with the seed; where it holds no more than that, all of them in order."""
     import numpy as np
 
-    return np.random.default_rng(args.seed).integers(len(chosen_set(args, model)), size=count).tolist()
+    if len(images) <= count:
+        return list(range(len(images)))
+    return np.random.default_rng(args.seed).integers(len(images), size=count).tolist()
 
 
 def check_index(index: Sequence[int], size: int) -> Any:

@@ -137,6 +137,8 @@ def _probe(args: argparse.Namespace, model: Any, images: Any, strengths: Any) ->
 
     data = chosen_set(args, model)
     label = args.label or next(iter(data.label_names), "")
+    if not label:
+        raise ValueError(f"{data.name}: nothing is known of these images to edit them along. Give --edit or --direction.")
     direction = label_direction(model, data, label, args.value, args.probe_images, args.seed)
     return model.edit(images, direction, strengths, inverted=not args.drawn_noise, **sampling_options(args))
 

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
 
     model = ImageModel.from_pretrained(args.model, args.device)
     images = chosen_set(args, model)
-    index = check_index(args.index or chosen_index(args, model, COUNT), len(images))
+    index = check_index(args.index or chosen_index(args, images, COUNT), len(images))
     codes = model.encode(images.images(index))
     with atomic_path(args.out) as temporary:
         save_file({"codes": codes, "index": index}, temporary)

@@ -21,7 +21,8 @@ def run(args: argparse.Namespace) -> int:
     if args.images < 1:
         raise ValueError(f"--images must be 1 or more, found {args.images}.")
     model = ImageModel.from_pretrained(args.model, args.device)
-    pixels = chosen_set(args, model).images(chosen_index(args, model, args.images))
+    images = chosen_set(args, model)
+    pixels = images.images(chosen_index(args, images, args.images))
     profile = measure_gap(model, pixels, times=args.times, seed=args.seed)
     save_gap_plot(args.out / "gap.png", profile)
     write_text(args.out / "GAP.md", gap_table(profile))

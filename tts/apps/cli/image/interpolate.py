@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
 
     model = ImageModel.from_pretrained(args.model, args.device)
     images = chosen_images(args, model, COUNT)
+    if not args.index and len(images) > 1:
+        images = images[: len(images) // 2 * 2]
     if len(images) % 2:
         raise ValueError(f"--index: images come in pairs, found {len(images)}.")
     options = {"count": args.count, "inverted": not args.drawn_noise, "seed": args.seed} | sampling_options(args)

@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder", default="", metavar="NAME", help="features (ImageNet), or a model folder; default: the model's own codes"
     )
-    parser.add_argument("--images", type=int, default=200, metavar="N", help="images trained on")
+    parser.add_argument("--images", type=int, default=200, metavar="N", help="images trained on, again where there are fewer")
     parser.add_argument("--looked-at", type=int, default=1000, metavar="N", help="labelled images that the direction is from")
     parser.add_argument("--steps", type=int, default=40, help="of the reverse diffusion")
-    parser.add_argument("--epochs", type=int, default=1, help="passes over the images")
+    parser.add_argument("--epochs", type=int, help="passes over the images; default: as many as show --images")
     parser.add_argument("--batch-size", type=int, default=8, help="images at once")
     parser.add_argument("--lr", type=float, default=1e-3, help="learning rate")
     parser.add_argument("--reconstruction", type=float, default=3.0, help="weight of leaving all else as it is")
@@ -56,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train."""
+    from dataclasses import replace
+
     import numpy as np
     import torch
 
@@ -73,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         name=args.name or args.out.name,
         asyrp=AsyrpTraining(
             steps=args.steps,
-            epochs=args.epochs,
+            epochs=1 if args.epochs is None else args.epochs,
             batch_size=args.batch_size,
             lr=args.lr,
             loss=EditLossConfig(reconstruction=args.reconstruction),
@@ -88,6 +90,9 @@ def run(args: argparse.Namespace) -> int:
     model = ImageModel.from_pretrained(args.model, args.device)
     encoder, texts = edit_encoder(args.encoder, model)
     goal = _goal(args, way, model, encoder, texts)
+    if args.epochs is None:
+        epochs = -(-args.images // len(goal.images))
+        settings = replace(settings, asyrp=replace(settings.asyrp, epochs=epochs))
     found = train_edit(settings, model, goal, encoder, args.out)
     edit, config = model.load_edit(args.out)
     shown, n = goal.images[:SHOWN], len(STRENGTHS)
@@ -131,16 +136,16 @@ def _goal(args: argparse.Namespace, way: str, model: Any, encoder: Any, texts: A
     from tts.image.folder import ImageFolder
     from tts.training.edit_goals import group_goal, label_goal, pair_goal, text_goal
 
-    size = model.config.size
+    like = {"size": model.config.size, "channels": model.config.channels}
     if way == "label":
         options = {"n": args.images, "looked_at": args.looked_at, "seed": args.seed}
         return label_goal(encoder, model, chosen_set(args, model), args.label, args.value, **options)
     if way == "groups":
-        groups = [ImageFolder(folder, size) for folder in (args.without, args.having)]
+        groups = [ImageFolder(folder, **like) for folder in (args.without, args.having)]
         without, having = (of.images(np.arange(min(len(of), args.looked_at))) for of in groups)
         return group_goal(encoder, model, without, having, n=args.images)
     if way == "pairs":
-        before, after = (ImageFolder(folder, size) for folder in (args.before, args.after))
+        before, after = (ImageFolder(folder, **like) for folder in (args.before, args.after))
         return pair_goal(encoder, model, before, after, (args.before, args.after), n=args.images)
     images = chosen_set(args, model)
     index = np.random.default_rng(args.seed).integers(len(images), size=args.images)
