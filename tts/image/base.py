@@ -46,14 +46,18 @@ class BaseModel(DiffusionModelBase):
         """There are no units: (B, 0, d)."""
         return x.new_zeros(len(x), 0, self.config.unit_dim)
 
-    def composite(self, z: Tensor | None) -> Composite:
-        """The denoiser; codes have nothing to say to it.
+    def told(self, z: Tensor | None) -> None:
+        """The network is told nothing; codes are refused.
 
         Raises:
             ValueError: if z has units.
         """
         if z is not None and z.shape[1] > 0:
             raise ValueError(f"this model has no codes, found {tuple(z.shape)}.")
+
+    def composite(self, z: Tensor | None) -> Composite:
+        """The denoiser; see `told` for codes."""
+        self.told(z)
         return Composite(self.schedule, [Term(self.unet)], self.parametrization)
 
     def losses(self, x: Tensor, labels: Tensor | None, generator: torch.Generator, *, phase: str = "main") -> dict[str, Tensor]:

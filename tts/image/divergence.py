@@ -88,8 +88,7 @@ def divergence(kind: DivergenceKind, x: Tensor, y: Tensor, generator: torch.Gene
 
 
 def _vectors(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of float32: in half precision small differences of large sums would be lost."""
-    x, y = x.flatten(1).float(), y.flatten(1).float()
+    x, y = x.flatten(1), y.flatten(1)
     if min(len(x), len(y)) < 2 or x.shape[1] != y.shape[1]:
         raise ValueError(f"need two samples of at least 2 vectors of one width, found {tuple(x.shape)} and {tuple(y.shape)}.")
     return x, y

@@ -61,11 +61,7 @@ def h_space(model: RepresentationModel, z: Tensor | None = None) -> HSpace:
         path = FrozenPath(model.unet)
         composite = model.composite_over(path, z)
     elif isinstance(model, ConditionedModel | BaseModel | LabelledModel):
-        if isinstance(model, ConditionedModel):
-            path = FrozenPath(model.unet, model.told(z))
-        else:
-            model.composite(z)  # refuses codes
-            path = FrozenPath(model.unet, model.condition(model.unknown()) if isinstance(model, LabelledModel) else None)
+        path = FrozenPath(model.unet, model.told(z))
         composite = Composite(model.schedule, [Term(path.output)], model.parametrization)
     else:
         raise ModelError(f"a model of kind {model.config.kind.value} has no h-space. Give a diffusion model of images.")

@@ -76,15 +76,19 @@ class LabelledModel(DiffusionModelBase):
         told = torch.where(labels == UNKNOWN, sizes, labels)
         return torch.stack([embed(column) for embed, column in zip(self.embeddings, told.T, strict=True)]).sum(0)
 
-    def composite(self, z: Tensor | None) -> Composite:
-        """The unconditional denoiser; codes have nothing to say to it.
+    def told(self, z: Tensor | None) -> Tensor:
+        """`condition` of no label, (1, label_dim); codes are refused.
 
         Raises:
             ValueError: if z has units.
         """
         if z is not None and z.shape[1] > 0:
             raise ValueError(f"this model has no codes, found {tuple(z.shape)}.")
-        return Composite(self.schedule, [self._term(self.unknown())], self.parametrization)
+        return self.condition(self._unknown())
+
+    def composite(self, z: Tensor | None) -> Composite:
+        """The unconditional denoiser; see `told` for codes."""
+        return Composite(self.schedule, [self._term(self.told(z))], self.parametrization)
 
     def composite_of(self, labels: Tensor, scale: float = 0.0) -> Composite:
         """The denoiser given labels (B, K), and by classifier-free guidance more than that.
@@ -95,7 +99,7 @@ class LabelledModel(DiffusionModelBase):
             labels: int64, -1 where a factor is left open; one row serves every state.
             scale: 0 is the conditional itself.
         """
-        given, free = self._term(labels), self._term(self.unknown())
+        given, free = self._term(self.condition(labels)), self._term(self.told(None))
         return Composite(self.schedule, classifier_free(given.network, free.network, scale), self.parametrization)
 
     def composed(self, labels: Tensor, weights: Sequence[float]) -> Composite:
@@ -116,11 +120,11 @@ class LabelledModel(DiffusionModelBase):
         """
         if len(weights) != len(self.config.factor_sizes):
             raise ValueError(f"found {len(weights)} weights for {len(self.config.factor_sizes)} factors.")
-        terms = [Term(self._term(self.unknown()).network, weight=1 - sum(weights))]
+        terms = [Term(self._term(self.told(None)).network, weight=1 - sum(weights))]
         for k, weight in enumerate(weights):
             alone = torch.full_like(labels, UNKNOWN)
             alone[:, k] = labels[:, k]
-            terms.append(Term(self._term(alone).network, weight=weight))
+            terms.append(Term(self._term(self.condition(alone)).network, weight=weight))
         return Composite(self.schedule, terms, self.parametrization)
 
     def losses(self, x: Tensor, labels: Tensor | None, generator: torch.Generator, *, phase: str = "main") -> dict[str, Tensor]:
@@ -138,11 +142,9 @@ class LabelledModel(DiffusionModelBase):
         composite = self.composite_of(torch.where(told, labels, UNKNOWN))
         return {"denoising": self.denoising(composite, y, *self.draw(y, generator)).mean()}
 
-    def unknown(self) -> Tensor:
-        """Labels of nothing told, (1, K): those of the unconditional denoiser."""
+    def _unknown(self) -> Tensor:
         shape = (1, len(self.config.factor_sizes))
         return torch.full(shape, UNKNOWN, dtype=torch.int64, device=self.data_std.device)
 
-    def _term(self, labels: Tensor) -> Term:
-        condition = self.condition(labels)
+    def _term(self, condition: Tensor) -> Term:
         return Term(lambda u, t: self.unet(u, t, condition.expand(len(u), -1)))

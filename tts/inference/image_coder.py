@@ -28,7 +28,11 @@ class ImageCoder(ImageRunner):
         """
         if not self.has_codes:
             raise ModelError(f"a model of kind {self.config.kind.value} has no codes. Give another model.")
-        return self._batches(self.model.encode, self.tensor(images))
+        return self.batches(self.model.encode, self.tensor(images))
+
+    def known_codes(self, images: Images) -> Tensor | None:
+        """The code of each image, (n, N, d) on the CPU; None if the model has no codes."""
+        return torch.from_numpy(self.encode(images)) if self.has_codes else None
 
     def normalized(self, images: Images) -> Codes:
         """Codes (n, N, d) of images, less the mean of the training data's and over their deviation."""
@@ -93,10 +97,9 @@ class ImageCoder(ImageRunner):
         """
         model, sampling = self.diffusion, ImageSampling(**options)
         x = self.tensor(images)
-        if not self.has_codes:
-            return self._batches(lambda x: forward(model, None, model.state(x), sampling), x)
-        z = torch.from_numpy(np.asarray(self.encode(images) if codes is None else codes, dtype=np.float32))
-        return self._batches(lambda x, z: forward(model, z, model.state(x), sampling), x, z)
+        given = self.has_codes and codes is not None
+        z = torch.from_numpy(np.asarray(codes, dtype=np.float32)) if given else self.known_codes(images)
+        return self.batches(lambda x, z=None: forward(model, z, model.state(x), sampling), x, z)
 
     def _render(
         self,
@@ -120,7 +123,7 @@ class ImageCoder(ImageRunner):
                 raise ModelError(f"a model of kind {self.config.kind.value} draws no images. Give another model.")
             if noise is not None or options:
                 raise ValueError(f"a model of kind {self.config.kind.value} takes neither noise nor sampling options.")
-            return to_uint8(torch.from_numpy(self._batches(decoder, z)))
+            return to_uint8(torch.from_numpy(self.batches(decoder, z)))
         model, sampling, shape = self.model, ImageSampling(**options), (n, *self._state_shape())
         if noise is None:
             start = self._noise(1, seed).expand(shape) if one_noise else self._noise(n, seed)
@@ -134,7 +137,7 @@ class ImageCoder(ImageRunner):
         def draw(u: Tensor, codes: Tensor | None = None) -> Tensor:
             return model.pixels(reverse(model, codes, u, sampling, generator, guide))
 
-        return to_uint8(torch.from_numpy(self._batches(draw, start) if z is None else self._batches(draw, start, z)))
+        return to_uint8(torch.from_numpy(self.batches(draw, start, z)))
 
     def _for_drawn_codes(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options with the `drawn_code_times` of the model, unless they say themselves when a code is used."""

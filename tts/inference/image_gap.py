@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from tts.data.files import atomic_path
 from tts.diffusion import time_grid
 from tts.errors import ModelError
 from tts.image.gap import GapProfile, gap_profile
 from tts.image.guided import GuidedModel
 from tts.inference.image_coder import ImageCoder
+from tts.inference.image_plots import save_plot
 from tts.inference.image_runner import Images
 
 TIMES = 25
@@ -69,5 +69,4 @@ def save_gap_plot(path: Path, profile: GapProfile) -> None:
         axis.semilogy(profile.t, getattr(profile, f"{name}_with"), label="with G")
         axis.set(title=title, xlabel="t (0 image, 1 noise)", ylabel="mean squared gap")
         axis.legend()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+    save_plot(path, figure)

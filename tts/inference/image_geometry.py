@@ -117,7 +117,8 @@ class GeometryMeter(ImageCoder):
 
     def _given(self, images: Images) -> Tensor | None:
         """The codes of images on the device, where the model has codes."""
-        return torch.from_numpy(self.encode(images)).to(self.device) if self.has_codes else None
+        z = self.known_codes(images)
+        return None if z is None else z.to(self.device)
 
     def _separability(
         self, images: ImageSet, rng: np.random.Generator, settings: GeometrySettings
@@ -128,13 +129,13 @@ class GeometryMeter(ImageCoder):
         if labels is None:
             return {}
         model, t, pixels = self.diffusion, settings.times[0], images.images(index)
-        noise, z = torch.from_numpy(self.invert(pixels, steps=settings.steps, grid="uniform")), self._given(pixels)
+        noise = torch.from_numpy(self.invert(pixels, steps=settings.steps, grid="uniform"))
 
         def pooled(u: Tensor, z: Tensor | None = None) -> Tensor:
             state = states_at(model.composite(z), model.schedule, t, steps=settings.steps)(u)
             return h_map(model, t, z, pooled=True)(state)
 
-        h = self._batches(pooled, noise) if z is None else self._batches(pooled, noise, z.cpu())
+        h = self.batches(pooled, noise, self.known_codes(pixels))
         found = {}
         for name, column in zip(images.label_names, labels.T, strict=True):
             upper = column > (column.min() + column.max()) / 2

@@ -4,6 +4,7 @@ from typing import Any
 
 from tts.config import to_dict
 from tts.image.edit_times import Profile
+from tts.image.geometry.scores import mean_scores
 from tts.inference.image_geometry import GeometryReport, GeometrySettings
 
 HEAD = "| t | RTL | ideal | isometry | MCN | VoR | VoR, sorted |\n|---|---|---|---|---|---|---|\n"
@@ -11,17 +12,11 @@ HEAD = "| t | RTL | ideal | isometry | MCN | VoR | VoR, sorted |\n|---|---|---|-
 
 def geometry_table(report: GeometryReport, settings: GeometrySettings) -> str:
     """The figures as Markdown: by time with the means (mRTL) last, then those of images, of labels, and the times of edits."""
-    rows = [(f"{t:g}", scores) for t, scores in report.at.items()]
+    rows = [*((f"{t:g}", scores) for t, scores in report.at.items()), ("mean", mean_scores(list(report.at.values())))]
     lines = [
         f"| {name} | {s.mrtl:.4f} | {s.mrtl_ideal:.4f} | {s.isometry:.4f} | {s.mcn:.2f} | {s.vor:.3f} | {s.vor_sorted:.3f} |"
         for name, s in rows
     ]
-    found = list(report.at.values())
-    means = [
-        sum(getattr(s, name) for s in found) / len(found)
-        for name in ("mrtl", "mrtl_ideal", "isometry", "mcn", "vor", "vor_sorted")
-    ]
-    lines.append("| mean | {:.4f} | {:.4f} | {:.4f} | {:.2f} | {:.3f} | {:.3f} |".format(*means))
     images = ["", "| images | value |", "|---|---|", f"| PPL ({settings.distance.value}) | {report.ppl:.4g} |"]
     for path, distances in report.frames.items():
         mean = sum(distances) / len(distances)

@@ -34,6 +34,17 @@ def grid(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
+def with_edits(images: NDArray[np.uint8], edited: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """A row for each image (n, C, H, W): itself and what was made of it, of k edits each in (n k, C, H, W), by image."""
+    return [np.concatenate((image[None], made)) for image, made in zip(images, np.split(edited, len(images)), strict=True)]
+
+
+def above(first: NDArray[np.uint8], second: NDArray[np.uint8], columns: int) -> list[NDArray[np.uint8]]:
+    """Rows of so many images of the first (n, C, H, W), each above those of the second."""
+    starts = range(0, len(first), columns)
+    return [images[i : i + columns] for i in starts for images in (first, second)]
+
+
 def save_grid(path: Path, rows: Sequence[NDArray[np.uint8]]) -> None:
     """Write `grid(rows)` as a PNG, atomically."""
     with atomic_path(path) as temporary:

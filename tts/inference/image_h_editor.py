@@ -84,7 +84,7 @@ class HEditor(ImageInverter):
                 found.append(model.pixels(y))
             return torch.stack(found, dim=1)
 
-        images = self._batches(draw, torch.arange(len(inversion.path)), *inversion.tensors)
+        images = self.batches(draw, torch.arange(len(inversion.path)), inversion.path, inversion.codes)
         return to_uint8(torch.from_numpy(images).flatten(0, 1))
 
     def pca_edits(self, k: int, *, n: int = N_PCA, steps: int = 50, t_edit: float = 0.5, seed: int = 0) -> list[Attribute]:
@@ -112,11 +112,9 @@ class HEditor(ImageInverter):
         def draw(u: Tensor, z: Tensor | None = None) -> Tensor:
             return sample(model.composite(z), u, model.schedule, times, sampler="ddim")
 
-        inputs: tuple[Tensor, ...] = (self._noise(n, seed),)
-        if self.has_codes:
-            inputs += (torch.from_numpy(self.sample_codes(n, seed=seed)),)
+        codes = torch.from_numpy(self.sample_codes(n, seed=seed)) if self.has_codes else None
         with recorded_h(unet) as made:
-            self._batches(draw, *inputs)
+            self.batches(draw, self._noise(n, seed), codes)
         by_step = [torch.cat(made[step::steps]) for step in range(steps)]
         found = principal_directions_by_step(by_step, k)
         rising = times[:-1].flip(0)

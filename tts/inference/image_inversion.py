@@ -65,11 +65,6 @@ class Inversion:
         if self.codes is not None and len(self.codes) != len(self.path):
             raise ModelError(f"found {len(self.codes)} codes for {len(self.path)} images. Invert again.")
 
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """`path`, and `codes` where there are any."""
-        return (self.path,) if self.codes is None else (self.path, self.codes)
-
 
 def pack_path(found: NoisePath) -> Tensor:
     """A path of the core as `Inversion.path`, (B, steps + 1, …)."""
@@ -83,7 +78,7 @@ def unpack_path(path: Tensor, eta: float) -> NoisePath:
 
 def save_inversion(file: Path, inversion: Inversion) -> None:
     """Write a safetensors file, atomically."""
-    tensors = dict(zip(("path", "codes"), inversion.tensors, strict=False))
+    tensors = {"path": inversion.path} | ({} if inversion.codes is None else {"codes": inversion.codes})
     with atomic_path(file) as temporary:
         head = {HEAD: json.dumps(to_dict(inversion.config))}
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=head)

@@ -43,7 +43,7 @@ class ImageInverter(ImageCoder):
         """
         model, x = self.diffusion, self.tensor(images)
         schedule, times = model.schedule, time_grid(model.schedule, steps)
-        codes = torch.from_numpy(self.encode(images)) if self.has_codes else None
+        codes = self.known_codes(images)
 
         def path(rows: Tensor, x: Tensor, z: Tensor | None = None) -> Tensor:
             denoiser, state = model.composite(z), model.state(x)
@@ -53,10 +53,9 @@ class ImageInverter(ImageCoder):
             found = invert_noises(denoiser, state, schedule, times, draws, eta=EDIT_ETA, fixed_point_iterations=fixed_points)
             return pack_path(found)
 
-        inputs = (torch.arange(len(x)), x) if codes is None else (torch.arange(len(x)), x, codes)
         eta = EDIT_ETA if kind is InversionKind.edit_friendly else 0.0
         config = InversionConfig(kind=kind, steps=steps, model=model_fingerprint(model), eta=eta)
-        return Inversion(config=config, path=torch.from_numpy(self._batches(path, *inputs)), codes=codes)
+        return Inversion(config=config, path=torch.from_numpy(self.batches(path, torch.arange(len(x)), x, codes)), codes=codes)
 
     def restore(self, inversion: Inversion) -> Images:
         """The images again (n, C, H, W): of `edit_friendly` up to rounding, of `ddim` up to the error of its steps.
@@ -73,7 +72,7 @@ class ImageInverter(ImageCoder):
                 return model.pixels(sample(denoiser, path[:, 0], schedule, times, sampler="ddim"))
             return model.pixels(unpack_path(path, inversion.config.eta).replay(denoiser, schedule, times))
 
-        return to_uint8(torch.from_numpy(self._batches(draw, *inversion.tensors)))
+        return to_uint8(torch.from_numpy(self.batches(draw, inversion.path, inversion.codes)))
 
     def _own(self, inversion: Inversion) -> DiffusionModelBase:
         """The model, once it is sure that the noise is its own."""

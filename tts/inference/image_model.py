@@ -19,7 +19,7 @@ from tts.inference.image_h_editor import HEditor
 from tts.inference.image_pullback import PullbackEditor
 from tts.inference.image_runner import Images
 from tts.inference.image_subspace import SubspaceSampler
-from tts.inference.image_walks import NoiseWalker
+from tts.inference.image_walks import NoiseWalker, on_the_line
 
 
 class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseWalker, GeometryMeter):
@@ -64,7 +64,7 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
             ModelError: for such a model without `inverted`.
         """
         if isinstance(self.model, FirstStageModel):
-            return to_uint8(torch.from_numpy(self._batches(self.model.reconstruct, self.tensor(images))))
+            return to_uint8(torch.from_numpy(self.batches(self.model.reconstruct, self.tensor(images))))
         if inverted and not self.has_codes:
             return self.unconditional(len(images), self.invert(images, **options), **options)
         if not self.has_codes:
@@ -115,9 +115,7 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
             return self.walk(self.invert(a, **options), self.invert(b, **options), count=count, **options)
         za, zb = self.encode(a), self.encode(b)
         if not inverted or not self.is_diffusion:
-            weights = np.linspace(0, 1, count)
-            codes = np.concatenate([(1 - w) * za + w * zb for w in weights])
-            return self.decode(codes, seed=seed, one_noise=True, **options)
+            return self.decode(on_the_line(za, zb, count), seed=seed, one_noise=True, **options)
         start, end = self.invert(a, za, **options), self.invert(b, zb, **options)
         return self.walk(start, end, count=count, codes=(za, zb), **options)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tts.errors import DataError
 from tts.image.datasets import ImageSet
 from tts.image.stage_model import FirstStageModel
+from tts.inference.image_grids import with_edits
 from tts.inference.image_model import ImageModel
 from tts.inference.image_probe import fit_probe
 from tts.inference.image_runner import Images
@@ -61,13 +62,13 @@ def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: 
     rng = np.random.default_rng(seed)
     shown = images.images(rng.integers(len(images), size=8))
     pictures = first_pictures(model, shown, **options)
-    if model.is_diffusion and not model.has_codes:
-        pictures["reconstructions"] = [shown, model.reconstruct(shown, inverted=True, **options)]
-        pictures["interpolations"] = [model.interpolate(shown[[i]], shown[[i + 3]], count=8, **options) for i in range(3)]
-    if not (model.draws and model.has_codes):
+    if not model.draws or not (model.has_codes or model.is_diffusion):
         return pictures
-    starts, ends = shown[:3], shown[3:6]
-    pictures["interpolations"] = [model.interpolate(starts[[i]], ends[[i]], count=8, **options) for i in range(3)]
+    if not model.has_codes:
+        pictures["reconstructions"] = [shown, model.reconstruct(shown, inverted=True, **options)]
+    pictures["interpolations"] = [model.interpolate(shown[[i]], shown[[i + 3]], count=8, **options) for i in range(3)]
+    if not model.has_codes:
+        return pictures
     givers = np.roll(shown, -1, axis=0)
     for name, inverted in (("swaps", False), ("swaps_inverted", True))[: 1 + model.is_diffusion]:
         swapped = [model.swap(shown, givers, [u], inverted=inverted, **options) for u in widest_units(model)]
@@ -77,9 +78,7 @@ def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: 
         pictures["traversals_inverted"] = moved
     if images.label_names:
         direction = label_direction(model, images, label or images.label_names[0], 1, N_PROBE, seed)
-        n = len(STRENGTHS)
-        edited = model.edit(shown[:4], direction, STRENGTHS, **options)
-        pictures["edits"] = [np.concatenate((shown[[i]], edited[i * n : (i + 1) * n])) for i in range(4)]
+        pictures["edits"] = with_edits(shown[:4], model.edit(shown[:4], direction, STRENGTHS, **options))
     return pictures
 
 

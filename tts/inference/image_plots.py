@@ -51,4 +51,4 @@ def line_plot(lines: Mapping[str, Line], x: str, y: str, marks: Mapping[str, flo
 def save_plot(path: Path, figure: Figure) -> None:
     """Write a PNG, atomically."""
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
+        figure.savefig(temporary, format="png", dpi=120)

@@ -62,8 +62,7 @@ class PullbackEditor(ImageCoder):
             found = [model.pixels(sample(denoiser, y, schedule, times, sampler="ddim")) for y in moved]
             return torch.stack(found, dim=1)
 
-        inputs = (x, torch.from_numpy(self.encode(images))) if self.has_codes else (x,)
-        return to_uint8(torch.from_numpy(self._batches(draw, *inputs)).flatten(0, 1))
+        return to_uint8(torch.from_numpy(self.batches(draw, x, self.known_codes(images))).flatten(0, 1))
 
 
 def _turned(v: Tensor) -> Tensor:

@@ -96,10 +96,8 @@ class ImageRunner:
         return to_model(images)
 
     @torch.no_grad()
-    def _batches(self, function: Any, *inputs: Tensor) -> NDArray[np.float32]:
-        """function over batches of the inputs (n, …), in float32 on the CPU."""
-        parts = [
-            function(*(part.to(self.device) for part in parts)).float().cpu()
-            for parts in zip(*(tensor.split(self.batch_size) for tensor in inputs), strict=True)
-        ]
+    def batches(self, function: Any, *inputs: Tensor | None) -> NDArray[np.float32]:
+        """function over batches of the inputs (n, …), in float32 on the CPU; it is not given those that are None."""
+        given = [tensor.split(self.batch_size) for tensor in inputs if tensor is not None]
+        parts = [function(*(part.to(self.device) for part in parts)).float().cpu() for parts in zip(*given, strict=True)]
         return torch.cat(parts).numpy()

@@ -56,12 +56,12 @@ class SubspaceSampler(ImageCoder):
         denoiser, projection = pooled_denoiser(full, small, levels), AveragePool(levels)
         index = np.random.default_rng(seed).integers(len(images), size=N_MEASURED)
         x = self.tensor(images.images(index)).to(self.device)
-        complement = measure_complement(x.split(self.batch_size), projection)
+        batches = x.split(self.batch_size)
+        complement = measure_complement(batches, projection)
         if time is None:
             times = torch.linspace(0.02, 0.98, N_TIMES, dtype=torch.float64)
             generator = torch.Generator().manual_seed(seed)
             draw = lambda u: torch.randn(u.shape, generator=generator).to(u)  # noqa: E731
-            batches = x.split(self.batch_size)
             fisher = orthogonal_fisher(full.composite(None), batches, projection, complement, full.schedule, times, draw)
             time = choose_time(times, fisher, threshold)
         return Subspace(projection, complement, time, denoiser)
@@ -100,7 +100,7 @@ class SubspaceSampler(ImageCoder):
                 hook=lambda level, t, x0: clip_to_pixels(level, t, x0) if level == 0 else None,
             )
 
-        return to_uint8(torch.from_numpy(self._batches(draw, torch.arange(n), self._noise(n, seed))))
+        return to_uint8(torch.from_numpy(self.batches(draw, torch.arange(n), self._noise(n, seed))))
 
     @staticmethod
     def _base(coder: ImageCoder) -> BaseModel:

@@ -44,9 +44,8 @@ class NoiseWalker(ImageCoder):
         noise = torch.cat(path.points(a, b, count - 1)).numpy()
         if codes is None:
             return self._render(None, count, noise, options, drawn=drawn)
-        between = np.concatenate([(1 - w) * codes[0] + w * codes[1] for w in np.linspace(0, 1, count)])
         options = self._for_drawn_codes(options) if drawn else options
-        return self._render(self._code_tensor(between), count, noise, options, drawn=drawn)
+        return self._render(self._code_tensor(on_the_line(*codes, count)), count, noise, options, drawn=drawn)
 
     def noises(self, n: int, *, seed: int = 0) -> Noise:
         """n draws of x_T, (n, …); that of image i is a function of (seed, i), and of `sample` with this seed.
@@ -55,3 +54,8 @@ class NoiseWalker(ImageCoder):
             ModelError: for a VAE, which has no noise.
         """
         return self._noise(n, seed).numpy()
+
+
+def on_the_line(start: Codes, end: Codes, count: int) -> Codes:
+    """Codes from one to another (1, N, d), evenly spaced and ends included, (count, N, d)."""
+    return np.concatenate([(1 - w) * start + w * end for w in np.linspace(0, 1, count)])

@@ -117,9 +117,8 @@ def text_goal(texts: ContrastiveModel | None, images: Images, source: str, targe
     return EditGoal(images=images, direction=direction, cosine=min(1.0, max(cosine, 1e-3)))
 
 
-@torch.no_grad()
 def _features_of(encoder: ImageEncoder, model: ImageModel, images: Images) -> Tensor:
     """Features (n, F) of images, a batch at a time."""
     if len(images) == 0:
         raise DataError("a direction needs images in both groups, found one of them empty.")
-    return torch.cat([encoder(part.to(model.device)) for part in to_model(images).split(model.batch_size)])
+    return torch.from_numpy(model.batches(encoder, to_model(images)))

@@ -66,10 +66,9 @@ def train_edit(settings: EditSettings, model: ImageModel, goal: EditGoal, encode
     network, steps = model.diffusion, settings.asyrp.steps
     profile = model.profile(goal.images[:N_PROFILE], steps=steps, distance=settings.distance)
     t_edit = profile.t_edit(goal.cosine) if settings.t_edit is None else settings.t_edit
-    x = to_model(goal.images).to(model.device)
-    z = torch.from_numpy(model.encode(goal.images)).to(model.device) if model.has_codes else None
-    rows = torch.arange(len(x)).split(model.batch_size)
-    u = torch.cat([invert_images(network, x[i], None if z is None else z[i], steps=steps) for i in rows])
+    codes = model.known_codes(goal.images)
+    inverted = model.batches(lambda x, z=None: invert_images(network, x, z, steps=steps), to_model(goal.images), codes)
+    u, z = torch.from_numpy(inverted).to(model.device), None if codes is None else codes.to(model.device)
     wanted = None if goal.after is None else _state(model, goal.after) - _state(model, goal.images)
     latents = EditLatents(u=u, direction=goal.direction.to(u.device), z=z, wanted=wanted)
     delta = _new_delta(settings, model, latents)
@@ -101,6 +100,5 @@ def _new_delta(settings: EditSettings, model: ImageModel, latents: EditLatents) 
         return DeltaBlock(DeltaBlockConfig(channels=channels, time_dim=encoded.time.shape[1])).to(u.device)
 
 
-@torch.no_grad()
 def _state(model: ImageModel, images: Images) -> Tensor:
-    return torch.cat([model.diffusion.state(part.to(model.device)) for part in to_model(images).split(model.batch_size)])
+    return torch.from_numpy(model.batches(model.diffusion.state, to_model(images))).to(model.device)

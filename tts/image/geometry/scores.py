@@ -51,14 +51,10 @@ def h_map(model: DiffusionModelBase, t: float | Tensor, z: Tensor | None = None,
         ValueError: if z is None and this method has no unconditional denoiser.
     """
     condition: Tensor | None = None
-    if z is None and isinstance(model, InfoDiffusion):
-        condition = model.null
-    elif isinstance(model, ConditionedModel):
-        if z is None:
-            raise ValueError(f"the encoder half of {model.config.kind.value} is told a code. Give z.")
-        condition = model.condition(z)
-    elif isinstance(model, LabelledModel):
-        condition = model.condition(model.unknown())
+    if z is None and isinstance(model, ConditionedModel) and not isinstance(model, InfoDiffusion):
+        raise ValueError(f"the encoder half of {model.config.kind.value} is told a code. Give z.")
+    if isinstance(model, ConditionedModel | LabelledModel):
+        condition = model.told(z)
     return encoder_half(cast(ImageUNet, model.get_submodule("unet")), t, condition, pooled=pooled)
 
 
@@ -86,6 +82,12 @@ def time_scores(
         vor=vor(pooled, a).item(),
         vor_sorted=vor_sorted(pooled, a).item(),
     )
+
+
+def mean_scores(found: Sequence[TimeScores]) -> TimeScores:
+    """Each score's mean over times."""
+    means = torch.tensor([astuple(scores) for scores in found]).mean(0).tolist()
+    return TimeScores(**dict(zip((f.name for f in fields(TimeScores)), means, strict=True)))
 
 
 @torch.no_grad()
@@ -120,12 +122,11 @@ def geometry_scores(
     """
     denoiser, schedule = model.composite(z), model.schedule
     found = [time_scores(model, noises, generator, t, z=z, steps=steps, parts=parts) for t in times]
-    means = torch.tensor([astuple(scores) for scores in found]).mean(0).tolist()
 
     def generate(noise: Tensor) -> Tensor:
         return model.pixels(sample(denoiser, noise, schedule, time_grid(schedule, steps), sampler="ddim"))
 
     return GeometryScores(
-        **dict(zip((f.name for f in fields(TimeScores)), means, strict=True)),
+        **vars(mean_scores(found)),
         ppl=ppl(generate, distance, *noises, generator),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tts.data.files import atomic_path
+from tts.inference.image_plots import save_plot
 from tts.training.experiments.expectations import Outcome
 
 
@@ -44,7 +44,5 @@ def _draw(plot: Plot, outcomes: Mapping[int, Outcome], path: Path) -> str:
     axis.set_xscale("log" if plot.log_x else "linear")
     axis.set_yscale("log" if plot.log_y else "linear")
     axis.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+    save_plot(path, figure)
     return path.name

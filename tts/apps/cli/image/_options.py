@@ -1,9 +1,12 @@
 """Options that the verbs of images share: the model, its sampling, and the images it works on."""
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 SAMPLING = ("sampler", "steps", "grid", "code_from", "code_to")
 
@@ -64,6 +67,21 @@ def chosen_images(args: argparse.Namespace, model: Any, count: int) -> Any:
     """
     images = chosen_set(args, model)
     return images.images(check_index(args.index or chosen_index(args, images, count), len(images)))
+
+
+def chosen_pairs(args: argparse.Namespace, model: Any, count: int) -> Any:
+    """The images (n, C, H, W) that were asked for, n even; of a small set that is taken whole an odd last one is left out.
+
+    Raises:
+        ValueError: if an index is not in the data set, or their number is odd.
+    """
+    images = chosen_images(args, model, count)
+    if not args.index and len(images) > 1 and len(images) % 2:
+        logger.warning("%d images make pairs but for the last, which is left out.", len(images))
+        images = images[:-1]
+    if len(images) % 2:
+        raise ValueError(f"--index: images come in pairs, found {len(images)}.")
+    return images
 
 
 def chosen_set(args: argparse.Namespace, model: Any) -> Any:

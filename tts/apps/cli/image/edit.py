@@ -56,23 +56,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Edit."""
-    import numpy as np
-
-    from tts.inference.image_grids import save_grid
+    from tts.inference.image_grids import save_grid, with_edits
     from tts.inference.image_model import ImageModel
 
     model = ImageModel.from_pretrained(args.model, args.device)
-    kind, _ = _way(args)
+    kind, number = _way(args)
     strengths = args.strengths or STRENGTHS[kind]
     if args.noise is not None and (kind not in ("edit", "pca") or args.data or args.index):
         raise ValueError("--noise: is for --edit and pca:K, and no other images are read. Leave out --data and --index.")
     if kind in ("edit", "pca"):
-        images, edited = _edit_h(args, model, strengths)
+        images, edited = _edit_h(args, model, kind, number, strengths)
     else:
         images = chosen_images(args, model, COUNT)
-        edited = _probe(args, model, images, strengths) if kind == "probe" else _pullback(args, model, images, strengths)
-    n = len(strengths)
-    save_grid(args.out, [np.concatenate((images[[i]], edited[i * n : (i + 1) * n])) for i in range(len(images))])
+        if kind == "probe":
+            edited = _probe(args, model, images, strengths)
+        else:
+            edited = _pullback(args, model, images, number, strengths)
+    save_grid(args.out, with_edits(images, edited))
     return 0
 
 
@@ -102,13 +102,12 @@ def _steps(args: argparse.Namespace, default: int) -> int:
     return steps
 
 
-def _edit_h(args: argparse.Namespace, model: Any, strengths: Any) -> tuple[Any, Any]:
+def _edit_h(args: argparse.Namespace, model: Any, kind: str, number: int, strengths: Any) -> tuple[Any, Any]:
     """The images and what trained edits, or a principal direction, make of them."""
     from dataclasses import replace
 
     from tts.inference.image_inversion import InversionKind, read_inversion
 
-    kind, number = _way(args)
     kept = None if args.noise is None else read_inversion(args.noise)
     found = [model.load_edit(folder) for folder in args.edit or ()]
     steps = _steps(args, max((config.steps for _, config in found), default=50) if kept is None else kept.config.steps)
@@ -143,7 +142,6 @@ def _probe(args: argparse.Namespace, model: Any, images: Any, strengths: Any) ->
     return model.edit(images, direction, strengths, inverted=not args.drawn_noise, **sampling_options(args))
 
 
-def _pullback(args: argparse.Namespace, model: Any, images: Any, strengths: Any) -> Any:
+def _pullback(args: argparse.Namespace, model: Any, images: Any, number: int, strengths: Any) -> Any:
     """The images moved along their own directions."""
-    number = _way(args)[1]
     return model.edit_pullback(images, number, strengths, at=args.at, steps=_steps(args, 50), seed=args.seed)

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Guide."""
-    from tts.inference.image_grids import save_grid
+    from tts.inference.image_grids import above, save_grid
     from tts.inference.image_model import ImageModel
 
     if args.count < 1:
@@ -67,8 +67,7 @@ def run(args: argparse.Namespace) -> int:
         after = _labelled(args, model, len(before), common)
     else:
         after = model.guide(len(before), _guidance(args), codes=codes, **common)
-    rows = [(before[i : i + COLUMNS], after[i : i + COLUMNS]) for i in range(0, len(before), COLUMNS)]
-    save_grid(args.out, [row for pair in rows for row in pair])
+    save_grid(args.out, above(before, after, COLUMNS))
     return 0
 
 

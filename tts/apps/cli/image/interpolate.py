@@ -6,7 +6,7 @@ from tts.apps.cli.image._options import (
     add_image_arguments,
     add_model_arguments,
     add_sampling_arguments,
-    chosen_images,
+    chosen_pairs,
     sampling_options,
 )
 
@@ -28,11 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from tts.inference.image_model import ImageModel
 
     model = ImageModel.from_pretrained(args.model, args.device)
-    images = chosen_images(args, model, COUNT)
-    if not args.index and len(images) > 1:
-        images = images[: len(images) // 2 * 2]
-    if len(images) % 2:
-        raise ValueError(f"--index: images come in pairs, found {len(images)}.")
+    images = chosen_pairs(args, model, COUNT)
     options = {"count": args.count, "inverted": not args.drawn_noise, "seed": args.seed} | sampling_options(args)
     save_grid(
         args.out, [model.interpolate(images[i : i + 1], images[i + 1 : i + 2], **options) for i in range(0, len(images), 2)]

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Invert, or go back."""
     import numpy as np
 
-    from tts.inference.image_grids import save_grid
+    from tts.inference.image_grids import above, save_grid
     from tts.inference.image_inversion import InversionKind, read_inversion, save_inversion
     from tts.inference.image_model import ImageModel
 
@@ -52,6 +52,5 @@ def run(args: argparse.Namespace) -> int:
         save_inversion(args.noise, found)
     error = float(np.abs(images.astype(float) - again).mean())
     logger.info("mean error of %d images: %.2f of 255", len(images), error)
-    rows = [(images[i : i + COUNT], again[i : i + COUNT]) for i in range(0, len(images), COUNT)]
-    save_grid(args.out, [row for pair in rows for row in pair])
+    save_grid(args.out, above(images, again, COUNT))
     return 0

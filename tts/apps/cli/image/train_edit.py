@@ -58,12 +58,11 @@ def run(args: argparse.Namespace) -> int:
     """Train."""
     from dataclasses import replace
 
-    import numpy as np
     import torch
 
     from tts.image.directional import EditLossConfig
     from tts.inference.image_distance import DistanceKind
-    from tts.inference.image_grids import save_grid
+    from tts.inference.image_grids import save_grid, with_edits
     from tts.inference.image_model import ImageModel
     from tts.inference.image_plots import profile_plot, save_plot
     from tts.training.asyrp import AsyrpTraining
@@ -95,11 +94,10 @@ def run(args: argparse.Namespace) -> int:
         settings = replace(settings, asyrp=replace(settings.asyrp, epochs=epochs))
     found = train_edit(settings, model, goal, encoder, args.out)
     edit, config = model.load_edit(args.out)
-    shown, n = goal.images[:SHOWN], len(STRENGTHS)
+    shown = goal.images[:SHOWN]
     kept = model.inversion(shown, steps=config.steps)
     edited = model.edit_h(kept, [edit], STRENGTHS, t_boost=config.t_boost, seed=args.seed)
-    rows = [np.concatenate((shown[[i]], edited[i * n : (i + 1) * n])) for i in range(len(shown))]
-    save_grid(args.out.with_name(f"{args.out.name}.png"), rows)
+    save_grid(args.out.with_name(f"{args.out.name}.png"), with_edits(shown, edited))
     marks = {"t_edit": config.t_edit} | ({"t_boost": config.t_boost} if config.t_boost else {})
     save_plot(args.out.with_name(f"{args.out.name}_profile.png"), profile_plot(found.profile, marks))
     logger.info("trained on %d images, loss %.4f, t_edit %.3f: %s", len(goal.images), found.loss, config.t_edit, args.out)

@@ -14,6 +14,7 @@ from tts.apps.cli.image._options import (
     add_sampling_arguments,
     add_unit_argument,
     chosen_images,
+    chosen_pairs,
     sampling_options,
 )
 
@@ -53,15 +54,13 @@ def _walks(args: argparse.Namespace, model: Any) -> list[Any]:
     if args.units is not None or args.rows < 1:
         raise ValueError(f"a walk of noise moves no units and --rows must be 1 or more, found {args.units} and {args.rows}.")
     options = sampling_options(args)
-    noise, codes = model.noises(2 * args.rows, seed=args.seed), None
     if args.inverted:
-        images = chosen_images(args, model, 2 * args.rows)
-        if len(images) % 2:
-            raise ValueError(f"--index: images come in pairs, found {len(images)}.")
+        images = chosen_pairs(args, model, 2 * args.rows)
         codes = model.encode(images) if model.has_codes else None
         noise = model.invert(images, codes, **options)
-    elif model.has_codes:
-        codes = model.sample_codes(len(noise), seed=args.seed)
+    else:
+        noise = model.noises(2 * args.rows, seed=args.seed)
+        codes = model.sample_codes(len(noise), seed=args.seed) if model.has_codes else None
     rows = []
     for i in range(0, len(noise), 2):
         ends = None if codes is None else (codes[[i]], codes[[i + 1]])
