@@ -66,12 +66,13 @@ class TimeSampler:
 
         uniform   p is flat in t
         log_snr   p is flat in the log-SNR l
+        angle     p is flat in the angle phi = atan(sigma / alpha): half the draws at more signal than noise
         gap       p(l) is constant in each of `n_bins` equal log-SNR bins and follows the running mean loss there, mixed with
                   a tenth of the flat density so that no bin is forgotten; flat until every bin was seen
 
     Args:
         schedule: gives the log-SNR.
-        kind: "uniform", "log_snr" or "gap".
+        kind: "uniform", "log_snr", "angle" or "gap".
         t_min: smallest time, in (0, t_max).
         t_max: largest time, at most 1.
         n_bins: bins of `gap`.
@@ -81,7 +82,7 @@ class TimeSampler:
         ValueError: for an unknown kind or a value outside its range.
     """
 
-    KINDS = ("uniform", "log_snr", "gap")
+    KINDS = ("uniform", "log_snr", "angle", "gap")
     FLAT_SHARE = 0.1
 
     def __init__(
@@ -118,6 +119,8 @@ class TimeSampler:
         quantile = (order + offsets) / n
         if self.kind == "uniform":
             return (self.t_min + (self.t_max - self.t_min) * quantile).float(), torch.ones(n)
+        if self.kind == "angle":
+            return self._flat_in_angle(quantile)
         mass = self._bin_mass()
         cumulative = torch.cat([mass.new_zeros(1), mass.cumsum(0)])
         i = torch.searchsorted(cumulative, quantile, right=True).sub(1).clamp(0, len(mass) - 1)
@@ -125,6 +128,14 @@ class TimeSampler:
         t = self.schedule.time_of_log_snr(self.edges[i] + width * (quantile - cumulative[i]) / mass[i])
         # p(t) = p(l) |dl/dt|,  dl/dt = -beta / sigma^2
         density = mass[i] / width * self.schedule.beta(t) / self.schedule.sigma(t) ** 2
+        return t.clamp(self.t_min, self.t_max).float(), (1 / ((self.t_max - self.t_min) * density)).float()
+
+    def _flat_in_angle(self, quantile: Tensor) -> tuple[Tensor, Tensor]:
+        # tan phi = sigma / alpha = e^(-l / 2),  dphi/dt = alpha beta / (2 sigma)
+        last, first = torch.exp(-self.edges[[0, -1]] / 2).atan()
+        phi = first + (last - first) * quantile
+        t = self.schedule.time_of_log_snr(-2 * phi.tan().log())
+        density = self.schedule.alpha(t) * self.schedule.beta(t) / (2 * self.schedule.sigma(t)) / (last - first)
         return t.clamp(self.t_min, self.t_max).float(), (1 / ((self.t_max - self.t_min) * density)).float()
 
     def update(self, t: Tensor, losses: Tensor) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from tts.errors import ModelError
 from tts.image.datasets import to_model
@@ -16,6 +17,8 @@ from tts.inference.image_folder import LoadedImageModel
 Images = NDArray[np.uint8]  # (n, C, H, W)
 Codes = NDArray[np.float32]  # (n, N, d): N units of d numbers each
 Noise = NDArray[np.float32]  # the state at t = 1, (n, …)
+
+BAR_DELAY = 2  # seconds of work before a progress bar is shown
 
 
 class ImageRunner:
@@ -98,6 +101,6 @@ class ImageRunner:
     @torch.no_grad()
     def batches(self, function: Any, *inputs: Tensor | None) -> NDArray[np.float32]:
         """function over batches of the inputs (n, …), in float32 on the CPU; it is not given those that are None."""
-        given = [tensor.split(self.batch_size) for tensor in inputs if tensor is not None]
-        parts = [function(*(part.to(self.device) for part in parts)).float().cpu() for parts in zip(*given, strict=True)]
-        return torch.cat(parts).numpy()
+        given = list(zip(*(tensor.split(self.batch_size) for tensor in inputs if tensor is not None), strict=True))
+        bar = tqdm(given, unit="batch", delay=BAR_DELAY, leave=False, disable=None)
+        return torch.cat([function(*(part.to(self.device) for part in parts)).float().cpu() for parts in bar]).numpy()

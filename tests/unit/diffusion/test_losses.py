@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tts.diffusion import WEIGHTINGS, Composite, Parametrization, Term, TimeSampler, cosine, denoising_loss, vp_linear
+from tts.diffusion import WEIGHTINGS, Composite, Parametrization, Term, TimeSampler, cosine, denoising_loss, shifted, vp_linear
 from tts.diffusion.state import add_noise, expand_like, x0_from_eps
 
 F64 = torch.float64
@@ -111,6 +111,16 @@ def test_log_snr_draws_are_flat_in_log_snr():
     sampler = TimeSampler(SCHEDULE, "log_snr")
     t, _ = sampler.draw(3200, torch.Generator().manual_seed(1))
     counts = torch.histc(SCHEDULE.log_snr(t.double()), 32, sampler.edges[0].item(), sampler.edges[-1].item())
+    assert (counts - 100).abs().max() <= 1
+
+
+@pytest.mark.parametrize("shift", [1.0, 4.0])
+def test_angle_draws_are_flat_in_the_angle_however_the_schedule_is_shifted(shift):
+    schedule = shifted(cosine(), shift)
+    t, _ = TimeSampler(schedule, "angle", t_min=1e-3).draw(3200, torch.Generator().manual_seed(1))
+    angle = torch.atan2(schedule.sigma(t.double()), schedule.alpha(t.double()))
+    first = torch.atan2(*(c(torch.tensor(1e-3, dtype=F64)) for c in (schedule.sigma, schedule.alpha))).item()
+    counts = torch.histc(angle, 32, first, torch.pi / 2)
     assert (counts - 100).abs().max() <= 1
 
 

@@ -52,7 +52,9 @@ class ClassifierConfig:
     channels: int = 3
     size: int = 32  # height = width, pixels
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
-    unet: UNetConfig = field(default_factory=lambda: UNetConfig(base=32, multipliers=(1, 2, 2), attention=(False, True, True)))
+    unet: UNetConfig = field(
+        default_factory=lambda: UNetConfig(base=32, multipliers=(1, 2, 2), attention=(False, False, False))
+    )
     n_bins: int = 10  # of time, in each of which the residuals of `value` heads are measured
     heads: tuple[HeadConfig, ...]
 

@@ -7,7 +7,16 @@ import numpy as np
 
 from tts.image.edit_steps import Attribute, Injection, StrengthUnit
 from tts.training.experiments.context import Context
-from tts.training.experiments.edit_bench import TRAINED, Bench, calibrated, leakage, profile_time, signed, trained_edit
+from tts.training.experiments.edit_bench import (
+    TRAINED,
+    Bench,
+    calibrated,
+    leakage,
+    profile_time,
+    signed,
+    trained_edit,
+    true_cosine,
+)
 from tts.training.experiments.expectations import Expectation, Outcome, falling, ratio
 from tts.training.experiments.plots import Plot
 
@@ -20,6 +29,7 @@ MEASURED = 3000  # seeds of states from here on
 
 EXPECTATIONS = (
     Expectation("t_edit", "from the profile of the model"),
+    Expectation("cosine of true edits", "real images that differ in scale alone, with the direction; the loss asks for 1"),
     Expectation("gain", "what strength 1 multiplies the trained change of h by, chosen on the states of the training"),
     Expectation("shift scale", "(a) the target moves", above=1.0, proposed=True),
     Expectation("leakage / shift", "(b) largest shift of another factor", below=0.25, proposed=True),
@@ -60,6 +70,7 @@ def run(context: Context, seed: int) -> Outcome:
     shift = shifts[1.0]["scale"]
     figures = {
         "t_edit": t_edit,
+        "cosine of true edits": true_cosine(context, "scale"),
         "gain": gains["scale"],
         "shift scale": shift,
         "leakage / shift": ratio(leakage(shifts[1.0], "scale"), abs(shift)),

@@ -88,7 +88,7 @@ def trained_classifier(context: Context, base: BaseModel, seed: int) -> tuple[No
     config = dataclasses.replace(whole, unet=dataclasses.replace(whole.unet, base=sizes.classifier_width))
 
     def make() -> tuple[NoisyClassifier, dict[str, Any]]:
-        settings = ClassifierTraining(steps=sizes.classifier_steps, n_held_out=sizes.classifier_held_out, lr=1e-3, seed=seed)
+        settings = ClassifierTraining(steps=sizes.classifier_steps, n_held_out=sizes.classifier_held_out, seed=seed)
         classifier, skill = train_classifier(settings, config, context.images, torch.device("cpu"))
         return classifier, {"skill": skill.tolist()}
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ from tts.diffusion import time_grid
 from tts.image.asyrp import sample_edited
 from tts.image.base import BaseModel
 from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, DeltaH
-from tts.image.directional import EditLossConfig, group_direction
+from tts.image.directional import EditLossConfig, directional_loss, group_direction
 from tts.image.edit_steps import Attribute
 from tts.image.edit_times import measure_profile
+from tts.image.factors import FactorSpace
 from tts.image.h_space import h_space
 from tts.nets.image_unet import Encoded
 from tts.training.asyrp import AsyrpTraining, EditLatents, train_delta
@@ -80,6 +81,31 @@ def profile_time(context: Context, model: BaseModel) -> float:
     return min(profile.t_edit(), LATEST)
 
 
+def factor_direction(context: Context, name: str) -> Tensor:
+    """From the third of real images with least of a factor to the third with most, in the reader's features, (F,)."""
+    index = context.held_out(GROUP)
+    order, third = context.labels(index, name).argsort(kind="stable"), len(index) // 3
+    least, most = (context.pictures(index[part]) for part in (order[:third], order[-third:]))
+    return group_direction(context.regressor.features, least, most)
+
+
+@torch.no_grad()
+def true_cosine(context: Context, name: str) -> float:
+    """cos(E(b) - E(a), direction), its mean over real images a and b that differ by a third of this factor's range alone.
+
+    What the directional loss would find of perfect edits: where it is below 1, the loss asks for more than an image can give.
+    """
+    factors = cast(FactorSpace, context.images.factors)  # the reader has read them
+    before, column = factors.factors(context.held_out(GROUP)), factors.names.index(name)
+    step = factors.sizes[column] // 3
+    before = before[before[:, column] + step < factors.sizes[column]]
+    after = before.copy()
+    after[:, column] += step
+    a, b = (context.pictures(factors.index(combination)) for combination in (before, after))
+    found = 1 - directional_loss(context.regressor.features, b, a, factor_direction(context, name))
+    return float(found.mean())
+
+
 def trained_edit(context: Context, model: BaseModel, name: str, t_edit: float, seed: int) -> Attribute:
     """The change of h that raises a factor, trained on drawn states towards images that have more of it."""
     sizes, regressor = context.sizes, context.regressor
@@ -87,11 +113,7 @@ def trained_edit(context: Context, model: BaseModel, name: str, t_edit: float, s
     sizes_of_h = DeltaBlockConfig(channels=width * model.config.unet.multipliers[-1], time_dim=4 * width)
 
     def make() -> tuple[DeltaBlock, dict[str, Any]]:
-        index = context.held_out(GROUP)
-        order, third = context.labels(index, name).argsort(kind="stable"), len(index) // 3
-        groups = [context.pictures(index[part]) for part in (order[:third], order[-third:])]
-        direction = group_direction(regressor.features, *groups)
-        latents = EditLatents(u=context.noise(sizes.edit_latents, TRAINED + seed), direction=direction)
+        latents = EditLatents(u=context.noise(sizes.edit_latents, TRAINED + seed), direction=factor_direction(context, name))
         loss = EditLossConfig(reconstruction=RECONSTRUCTION)
         config = AsyrpTraining(steps=sizes.edit_steps, t_edit=t_edit, epochs=sizes.edit_epochs, loss=loss)
         with torch.random.fork_rng(devices=[]):

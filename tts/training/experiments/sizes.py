@@ -44,7 +44,7 @@ class Sizes:
     fisher_times: int = 21  # E3
 
     classifier_width: int = 32  # E4: channels of its first level
-    classifier_steps: int = 3000  # E4
+    classifier_steps: int = 12000  # E4
     classifier_held_out: int = 1000  # E4: images
     guided_samples: int = 400  # E4: for each weight
     guidance_weights: tuple[float, ...] = (0.0, 1.0, 3.0, 6.0)  # E4

@@ -3,10 +3,14 @@
 import math
 
 import pytest
+import torch
 
 from tts.training.experiments import run as runner
+from tts.training.experiments.context import Context
+from tts.training.experiments.edit_bench import true_cosine
 from tts.training.experiments.expectations import outcome_from
 from tts.training.experiments.run import MODULES, experiment, run_experiments
+from tts.training.experiments.sizes import FAST
 
 CONTROLS = {
     "E0": {"FD floor", "FD ceiling", "FD blurred", "FD untrained"},
@@ -28,6 +32,25 @@ def out(tmp_path_factory):
 
 def figures_of(name, out):
     return outcome_from(runner.read_json(out / "rows" / f"{name}-seed0.json")).figures
+
+
+def test_true_edits_lie_along_the_direction_of_a_reader_that_reads_straight_and_of_no_other(tmp_path):
+    context = Context(tmp_path, FAST)
+    mean_place = torch.linspace(-1, 1, 16).expand(16, 16)  # brightness times x
+
+    class Reader:
+        def __init__(self, skew):
+            self.skew = skew
+
+        def features(self, x):
+            place, mass = ((x + 1) * mean_place).sum((1, 2, 3)), (x + 1).sum((1, 2, 3))
+            return torch.stack([place / mass, self.skew * (place / mass) ** 2], dim=1)
+
+    cosines = []
+    for skew in (0.0, 20.0):
+        context.__dict__["_reader"] = (Reader(skew), {})
+        cosines.append(true_cosine(context, "x"))
+    assert cosines[0] == pytest.approx(1, abs=1e-6) and cosines[1] < 0.7
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -15,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="classifier to write; DIR.png beside it")
     parser.add_argument("--data", metavar="SET", help="images with labels; default: what the model was trained on")
     parser.add_argument("--values", nargs="+", default=[], metavar="NAME", help="labels that are numbers in order, e.g. scale")
-    parser.add_argument("--steps", type=int, default=3000, help="steps of training")
+    parser.add_argument("--steps", type=int, default=6000, help="steps of training")
     parser.add_argument("--batch-size", type=int, default=64, help="images at once")
     parser.add_argument(
         "--held-out", type=int, default=1000, metavar="N", help="images never trained on, which it is judged by"
     )
-    parser.add_argument("--lr", type=float, default=3e-4, help="learning rate, which falls to 0")
+    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate, which falls to 0")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--seed", type=int, default=0, help="of first weights, noise and order")
