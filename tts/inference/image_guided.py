@@ -14,7 +14,7 @@ from tts.diffusion.samplers import Denoiser
 from tts.errors import ModelError
 from tts.image.guidance.classifier import HeadKind, NoisyClassifier
 from tts.image.guidance.guide import guided, through_x0
-from tts.image.guidance.rules import Cap, LogProbs, Preserve, Rule, Smooth, resolve_conflicts
+from tts.image.guidance.rules import LogProbs, robust_rules
 from tts.image.guidance.wishes import Wish
 from tts.image.labelled import UNKNOWN, LabelledModel
 from tts.inference.image_coder import ImageCoder
@@ -46,11 +46,8 @@ class Guidance:
     def denoiser(self, base: Denoiser, schedule: Schedule) -> Composite:
         """`base` drawn to what is asked, for one run of a sampler: averages over steps begin anew."""
         log_probs = self._judge(self.wishes, base, schedule)
-        rules: list[Rule] = [Smooth(self.smooth)] if self.smooth else []
-        rules += [resolve_conflicts] if self.resolve else []
-        if self.keep:
-            rules.append(Preserve(self._judge(self._kept(), base, schedule)))
-        rules += [] if self.cap is None else [Cap(self.cap)]
+        keep = self._judge(self._kept(), base, schedule) if self.keep else None
+        rules = robust_rules(cap=self.cap, smooth=self.smooth, resolve=self.resolve, keep=keep)
         weights, intervals = [wish.weight for wish in self.wishes], [wish.interval for wish in self.wishes]
         return guided(base, schedule, log_probs, weights, intervals=intervals, rules=rules)
 

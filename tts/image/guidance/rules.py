@@ -131,6 +131,31 @@ class Preserve:
         return (flat - rows.mT @ weights).permute(2, 0, 1).reshape(g.shape)
 
 
+def robust_rules(
+    *, cap: float | None = None, smooth: float = 0.0, resolve: bool = False, keep: LogProbs | None = None
+) -> list[Rule]:
+    """The rules asked for, in the one order in which each leaves standing what those before it brought.
+
+        Cap, Smooth, resolve_conflicts, Preserve
+
+    An average of gradients within the cap is as short, and projections lengthen none. Averages of gradients freed of conflicts
+    may conflict again, so conflicts are resolved of what is averaged. What is kept is a constraint and comes last, exact.
+
+    Args:
+        cap: share of `Cap`; None is no cap.
+        smooth: decay of `Smooth`; 0 is none. Above it the rules serve one run of a sampler.
+        resolve: take from each gradient what works against another.
+        keep: log-probabilities of what must stay; None is nothing.
+
+    Raises:
+        ValueError: if cap or smooth is out of range.
+    """
+    rules: list[Rule] = [] if cap is None else [Cap(cap)]
+    rules += [Smooth(smooth)] if smooth else []
+    rules += [resolve_conflicts] if resolve else []
+    return rules if keep is None else [*rules, Preserve(keep)]
+
+
 def _each(factor: Tensor, g: Tensor) -> Tensor:
     """A factor (K, B) that broadcasts to gradients (K, B, ...)."""
     return factor.reshape(*factor.shape, *(1,) * (g.ndim - 2))

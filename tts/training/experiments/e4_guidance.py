@@ -13,7 +13,7 @@ from tts.diffusion import sample, time_grid
 from tts.image.base import BaseModel
 from tts.image.factor_regressor import read_images
 from tts.image.guidance.classifier import NoisyClassifier
-from tts.image.guidance.rules import Cap, Rule, Smooth, resolve_conflicts
+from tts.image.guidance.rules import robust_rules
 from tts.image.guidance.wishes import Wish
 from tts.training.classifier import ClassifierTraining, classifier_config, train_classifier
 from tts.training.experiments.context import CHUNK, Context
@@ -39,7 +39,7 @@ EXPECTATIONS = (
     Expectation("falls of diversity", "at every weight, share of neighbours", above=0.99),
     Expectation("both w = 0", "control: both attributes without guidance"),
     Expectation("both, plain sum", "hits of both at w = 3"),
-    Expectation("both, robust sum", "cap, conflict removal and average over steps at the same weights"),
+    Expectation("both, robust sum", "cap, average over steps and conflict removal at the same weights"),
     Expectation("both, robust - plain", "the robust sum is no worse", above=-0.02, proposed=True),
     Expectation("diversity, robust / plain", "and keeps more of the variety"),
 )
@@ -112,7 +112,7 @@ class _Guide:
         times, base = time_grid(self.base.schedule, self.context.sizes.sampling_steps), self.base.composite(None)
         made = []
         for part in self.u.split(CHUNK):
-            rules: list[Rule] = [Cap(0.5), resolve_conflicts, Smooth(0.9)] if robust else []
+            rules = robust_rules(cap=0.5, smooth=0.9, resolve=True) if robust else []
             denoiser = self.classifier.guide(base, wishes, rules)
             with torch.no_grad():
                 made.append(sample(denoiser, part, self.base.schedule, times, sampler="ddim"))
