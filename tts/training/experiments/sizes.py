@@ -43,7 +43,7 @@ class Sizes:
     fisher_images: int = 256  # E3
     fisher_times: int = 21  # E3
 
-    classifier_width: int = 32  # E4: channels of its first level
+    classifier_width: int = 16  # E4: channels of its first level
     classifier_steps: int = 12000  # E4
     classifier_held_out: int = 1000  # E4: images
     guided_samples: int = 400  # E4: for each weight
