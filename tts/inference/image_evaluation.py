@@ -76,6 +76,9 @@ def evaluate_image_model(
         systems[name], conditions = score_codes(model.encode(pixels), images, index, settings, share)
         if baselines:
             systems |= _baselines(pixels, images, index, settings, share)
+        units = model.config
+        if "dci_d" in systems[name] and units.unit_dim > 1:
+            conditions.append(f"{name}: {units.n_units} units of {units.unit_dim} numbers, each reduced by PCA to one")
         systems[name] |= prior_figures(model.model, to_model(pixels[:N_CODES]), settings.seed)
     if model.draws or isinstance(model.model, FirstStageModel):
         pixels = images.images(_drawn_index(rng, len(images), settings.images, share))

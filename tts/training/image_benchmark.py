@@ -14,10 +14,12 @@ from tts.image.clip_guided import ClipGuided
 from tts.image.datasets import open_images
 from tts.image.guided import GuidedModel
 from tts.image.registry import MODELS
+from tts.image.usage import CodeIgnored
 from tts.inference.image_baselines import BASELINES
 from tts.inference.image_evaluation import EvaluationSettings, evaluate_baselines, evaluate_image_model, fast_settings
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_model import ImageModel
+from tts.inference.whole_folder import PACKED
 from tts.metrics.learners import Trees
 from tts.training.image_benchmark_table import benchmark_table
 from tts.training.image_config import ImageTrainConfig, load_image_config
@@ -134,11 +136,18 @@ def _trained_and_scored(benchmark: Benchmark, method: str, seed: int, out: Path,
     if benchmark.minutes:
         overrides.append(f"steps={_steps(benchmark, method, out, parts, device)}")
     config = benchmark.config(method, *overrides)
-    folder = train_image_model(config, out / f"{slug(method)}-seed{seed}", parts=parts)
+    exp = out / f"{slug(method)}-seed{seed}"
+    remarks: list[str] = []
+    try:
+        folder = train_image_model(config, exp, parts=parts)
+    except CodeIgnored as err:  # a row like others: what comes of it is seen in its figures
+        folder, remarks = exp / PACKED, [f"{method}, seed {seed}: the denoiser ignores the code"]
+        logger.warning("%s, seed %d: %s", method, seed, err)
     if config.model.n_units:
         prior = PriorTraining(seed=seed, threads=config.threads, **(FAST_PRIOR if benchmark.fast else {}))
         train_latent_prior(prior, folder, device=device)
-    return _scored(benchmark, method, folder, seed, device)
+    row = _scored(benchmark, method, folder, seed, device)
+    return row | {"conditions": [*row["conditions"], *remarks]}
 
 
 def _scored(benchmark: Benchmark, method: str, folder: Path, seed: int, device: str) -> dict[str, Any]:

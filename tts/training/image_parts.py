@@ -19,6 +19,7 @@ from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.image.registry import MODELS, build_model
 from tts.image.stage_losses import Features
 from tts.image.stage_model import FirstStageConfig, FirstStageModel
+from tts.image.vae_config import GuidedVaeConfig
 from tts.inference.image_folder import load_image_folder
 from tts.metrics.efficientnet import load_efficientnet_lite0
 
@@ -87,6 +88,10 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
         config = dataclasses.replace(config, contrastive=_load(parts.encoder, ContrastiveModel).config)
     if isinstance(config, ContrastiveConfig | LabelledConfig) and images.factors is not None:
         config = dataclasses.replace(config, factor_names=images.factors.names, factor_sizes=images.factors.sizes)
+    if isinstance(config, GuidedVaeConfig) and not config.attributes:
+        sizes = images.factors.sizes if images.factors is not None else (2,) * len(images.label_names)
+        chosen = [column for column, size in enumerate(sizes) if size > 1][: config.n_units - 1]
+        config = dataclasses.replace(config, attributes=tuple(chosen), classes=tuple(sizes[column] for column in chosen))
     return config
 
 

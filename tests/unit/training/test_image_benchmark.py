@@ -64,6 +64,13 @@ def test_variants_have_rows_of_their_own_and_the_base_of_guided_methods_one(benc
     assert (tmp_path / "told" / "encoder" / "model" / "config.json").exists()
 
 
+def test_a_method_whose_code_is_ignored_has_its_row_and_the_table_says_so(benchmark, tmp_path):
+    tiny = ("steps=1", "batch_size=2", "threads=1", "model.unet.base=8", "model.encoder_width=4", "z_usage_after=0")
+    ignoring = dataclasses.replace(benchmark, methods=("encdiff",), seeds=(0,), overrides=tiny)
+    table = run_benchmark(ignoring, tmp_path, "cpu")
+    assert "| encdiff |" in table and "encdiff, seed 0: the denoiser ignores the code" in table
+
+
 def test_the_trees_are_those_that_are_asked_for_and_fast_ones_otherwise():
     assert Benchmark().settings(3) == EvaluationSettings(images=64, samples=400, trees=Trees.HISTOGRAM, seed=3)
     assert Benchmark(trees=Trees.EXACT).settings(0).trees is Trees.EXACT

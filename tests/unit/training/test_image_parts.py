@@ -17,6 +17,7 @@ from tts.image.disdiff import DisDiffConfig, FactorLossConfig
 from tts.image.isometric import IsometryConfig
 from tts.image.stage_config import VqConfig
 from tts.image.stage_model import FirstStageConfig
+from tts.image.vae_config import GuidedVaeConfig
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_model import ImageModel
 from tts.training import image_parts
@@ -181,3 +182,27 @@ def test_a_run_goes_on_from_a_model_with_its_weights_and_spread_and_another_size
 def base_run(**values):
     settings = {"size": 16, "batch_size": 4, "steps": 1, "checkpoint_every": 2, "figures_every": 100}
     return ImageTrainConfig(**(settings | {"device": "cpu", "threads": 1} | values))
+
+
+class Attributes:
+    """What a set of photos with four binary attributes says of itself."""
+
+    factors, label_names, channels, size = None, ("young", "smiling", "hat", "glasses"), 3, 16
+
+
+@pytest.mark.parametrize(
+    ("images", "attributes", "classes"),
+    [
+        (open_images("sprites", size=16), (0, 1, 2, 3, 4), (3, 6, 40, 32, 32)),
+        (open_images("shapes", size=16), (0, 1, 2, 3, 4, 5), (10, 10, 10, 8, 4, 15)),
+        (Attributes(), (0, 1, 2, 3), (2, 2, 2, 2)),
+    ],
+    ids=["sprites", "shapes", "attributes"],
+)
+def test_a_guided_vae_is_told_the_labels_that_its_images_have(images, attributes, classes):
+    found = image_parts.complete_model(GuidedVaeConfig(), images, Parts())
+    assert (found.attributes, found.classes) == (attributes, classes)
+    chosen = GuidedVaeConfig(attributes=(1,), classes=(6,))
+    assert image_parts.complete_model(chosen, images, Parts()).attributes == (1,)
+    few = image_parts.complete_model(GuidedVaeConfig(n_units=3), images, Parts())
+    assert few.attributes == attributes[:2]
