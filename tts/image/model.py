@@ -137,7 +137,11 @@ class DiffusionModelBase(RepresentationModel):
         return x if self.first_stage is None else self.first_stage.encode(x)
 
     def pixels(self, y: Tensor) -> Tensor:
-        """The images (B, C, H, W) of states y at t = 0."""
+        """The images (B, C, H, W) of finished states y at t = 0."""
+        return y if self.first_stage is None else self.first_stage.finish(y)
+
+    def estimate(self, y: Tensor) -> Tensor:
+        """The images (B, C, H, W) of estimates of y on the way; no codebook rounds them."""
         return y if self.first_stage is None else self.first_stage.decode(y)
 
     @torch.no_grad()

@@ -149,7 +149,7 @@ class GeometryMeter(ImageCoder):
 def _drawer(model: DiffusionModelBase, z: Tensor | None, steps: int) -> Map:
     """noise -> images in [-1, 1], not clipped."""
     denoiser, times = model.composite(z), time_grid(model.schedule, steps)
-    return lambda noise: model.pixels(sample(denoiser, noise, model.schedule, times, sampler="ddim"))
+    return lambda noise: model.estimate(sample(denoiser, noise, model.schedule, times, sampler="ddim"))
 
 
 def _frames(draw: Map, path: Path, a: Tensor, b: Tensor, parts: int, distance: Distance) -> Tensor:

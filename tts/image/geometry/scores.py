@@ -124,7 +124,7 @@ def geometry_scores(
     found = [time_scores(model, noises, generator, t, z=z, steps=steps, parts=parts) for t in times]
 
     def generate(noise: Tensor) -> Tensor:
-        return model.pixels(sample(denoiser, noise, schedule, time_grid(schedule, steps), sampler="ddim"))
+        return model.estimate(sample(denoiser, noise, schedule, time_grid(schedule, steps), sampler="ddim"))
 
     return GeometryScores(
         **vars(mean_scores(found)),
