@@ -13,6 +13,7 @@ from tts.errors import ModelError
 from tts.image.datasets import to_uint8
 from tts.image.infodiffusion import InfoDiffusion
 from tts.image.model import DiffusionModelBase
+from tts.image.vae import Vae
 from tts.inference.image_diffusion import ImageSampling, forward, reverse
 from tts.inference.image_runner import Codes, ImageRunner, Images, Noise
 
@@ -38,12 +39,26 @@ class ImageCoder(ImageRunner):
         """Codes (n, N, d) of images, less the mean of the training data's and over their deviation."""
         return self.codes.normalize(torch.from_numpy(self.encode(images))).numpy()
 
-    def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
+    @property
+    def has_own_prior(self) -> bool:
+        """Whether the method trains its codes to follow a prior: InfoDiffusion and VAEs."""
+        return isinstance(self.model, InfoDiffusion | Vae)
+
+    def sample_codes(self, n: int, *, seed: int = 0, own_prior: bool = False) -> Codes:
         """New codes (n, N, d): of the latent prior where one was trained; of the prior that InfoDiffusion's codes follow; of
         N(0, I) for a VAE; else of the Gaussian with mean and deviation of the training data's codes, all numbers independent.
+
+        With `own_prior` those of the method's own prior, trained one or not.
+
+        Raises:
+            ModelError: if the method has none.
         """
+        if own_prior and not self.has_own_prior:
+            raise ModelError(
+                f"codes of a model of kind {self.config.kind.value} follow no prior of their own. Ask for no own one."
+            )
         generator = torch.Generator().manual_seed(seed)
-        if self.loaded.prior is not None:
+        if self.loaded.prior is not None and not own_prior:
             return self.loaded.prior.to(self.device).sample(n, generator).cpu().numpy()
         if isinstance(self.model, InfoDiffusion):
             return self.model.prior.sample(n, generator).numpy()
@@ -139,8 +154,10 @@ class ImageCoder(ImageRunner):
 
         return to_uint8(torch.from_numpy(self.batches(draw, start, z)))
 
-    def _for_drawn_codes(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options with the `drawn_code_times` of the model, unless they say themselves when a code is used."""
+    def _for_drawn_codes(self, options: dict[str, Any], *, own_prior: bool = False) -> dict[str, Any]:
+        """The options with the times at which drawn codes tell the model anything, unless they say themselves."""
         if not isinstance(self.model, DiffusionModelBase):
             return options
-        return dict(zip(("code_from", "code_to"), self.model.drawn_code_times, strict=True)) | options
+        learned = self.loaded.prior is not None and not own_prior
+        times = self.model.drawn_code_times if learned else self.model.own_code_times
+        return dict(zip(("code_from", "code_to"), times, strict=True)) | options

@@ -26,7 +26,7 @@ class ImageSampling:
     spread of Gaussian data within 2 %, where those of `ddim` on the uniform one lose a tenth to a half of it.
 
     The code conditions times t in (code_from, code_to]; elsewhere the unconditional denoiser is at work. For drawn
-    codes `ImageModel.sample` takes the `drawn_code_times` of the model unless these are given.
+    codes `ImageModel.sample` takes the model's own unless these are given.
 
     Raises:
         ValueError: naming the option, what was found and its range; `steps` is checked when a grid is made.

@@ -90,7 +90,12 @@ def evaluate_image_model(
     if model.draws:
         real = images.images(_drawn_index(rng, len(images), settings.samples, share))
         systems[name]["frechet"] = sample_distance(model, real, settings.seed, options)
-        conditions = [*conditions, "Fréchet distance on features of a random network"]
+        if model.has_own_prior and model.loaded.prior is not None:
+            systems[name]["frechet_own"] = sample_distance(model, real, settings.seed, options | {"own_prior": True})
+        elif model.has_own_prior:
+            systems[name]["frechet_own"] = systems[name]["frechet"]
+        drawn = "of codes by the latent prior where one was trained" if model.has_codes else "of no codes"
+        conditions = [*conditions, "Fréchet distance on features of a random network, " + drawn]
     return {"systems": systems, "conditions": conditions, "protocol": "; ".join(conditions)}
 
 

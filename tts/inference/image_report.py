@@ -20,6 +20,7 @@ COLUMNS = {
     "ssim_base": "SSIM, base alone",
     "ssim_base_inverted": "SSIM, base alone, own x_T",
     "frechet": "Fréchet",
+    "frechet_own": "Fréchet, own prior",
     "prior_mmd": "MMD to prior",
     "prior_mean": "mean off prior",
     "prior_std": "std off prior",

@@ -155,6 +155,19 @@ def test_samples_have_the_codes_of_the_prior_in_the_second_phase_of_the_model_al
     assert np.array_equal(model.sample(2, seed=4, steps=3, code_to=1.0), model.decode(codes, seed=4, steps=3))
 
 
+def test_codes_of_a_latent_prior_are_used_throughout_and_those_of_the_own_prior_as_without_it(encdiff, monkeypatch):
+    monkeypatch.setitem(CONFIGS, "infodiffusion", dataclasses.replace(CONFIGS["infodiffusion"], two_phase=0.2))
+    prior = LatentPrior(LatentPriorConfig(n_units=3, width=8, layers=2)).eval()
+    prior.measure(torch.randn(10, 3, 1, generator=torch.Generator().manual_seed(1)))
+    learned, own = (ImageModel(loaded("infodiffusion", p), torch.device("cpu")) for p in (prior, None))
+    codes = learned.sample_codes(2, seed=4)
+    assert not np.array_equal(codes, learned.sample_codes(2, seed=4, own_prior=True))
+    assert np.array_equal(learned.sample(2, seed=4, steps=3), learned.decode(codes, seed=4, steps=3))
+    assert np.array_equal(learned.sample(2, seed=4, steps=3, own_prior=True), own.sample(2, seed=4, steps=3))
+    with pytest.raises(ModelError, match="kind encdiff follow no prior"):
+        encdiff.sample(2, own_prior=True)
+
+
 def test_guided_models_leave_drawn_codes_out_of_the_tail_and_others_use_them_throughout(encdiff):
     assert build_model(PdaeConfig(size=16, n_units=3, encoder_width=4, unet=UNET)).drawn_code_times == (0.3, 1.0)
     assert encdiff.model.drawn_code_times == (0.0, 1.0)

@@ -1,4 +1,6 @@
-"""New images from noise, and codes of the data's Gaussian where the model has codes, as a PNG.
+"""New images from noise, and codes where the model has codes, as a PNG.
+
+Codes are of the latent prior (`train-prior`) where one was trained, else of the method's own, else of the data's Gaussian.
 
 With --pooled the early steps are those of a smaller model, trained with `pool=` on the same images.
 """
@@ -18,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, "PNG to write")
     parser.add_argument("--count", type=int, default=64, help="images")
     parser.add_argument("--columns", type=int, default=8, help="images a row")
+    parser.add_argument("--own-prior", action="store_true", help="codes of the prior that VAEs and InfoDiffusion train to")
     parser.add_argument("--pooled", type=Path, metavar="DIR", help="ddpm of pooled images, for steps before the switch")
     parser.add_argument("--switch-time", type=float, help="when the full model takes over (default: measured on --data)")
     parser.add_argument("--threshold", type=float, default=3e-3, help="of the measure that decides the switch; 1e-2 saves more")
@@ -37,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     model = ImageModel.from_pretrained(args.model, args.device)
     options = sampling_options(args)
     if args.pooled is None:
-        images = model.sample(args.count, seed=args.seed, **options)
+        images = model.sample(args.count, seed=args.seed, own_prior=args.own_prior, **options)
     else:
         images = _through_subspace(args, model, options)
     save_grid(args.out, [images[i : i + args.columns] for i in range(0, len(images), args.columns)])
