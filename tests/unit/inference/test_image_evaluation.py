@@ -47,13 +47,14 @@ def test_a_model_is_scored_beside_a_random_encoder_and_pca_and_its_images_measur
     own = found["systems"]["betavae"]
     truth = images.images(np.random.default_rng(0).permutation(len(images))[:1])
     prior = {"prior_mmd", "prior_mean", "prior_std"}
-    assert own.keys() == {"mig", "mse", "ssim", "frechet"} | prior and own["frechet"] > 0
+    assert own.keys() == {"mig", "mse", "ssim", "frechet", "frechet_own"} | prior
+    assert own["frechet"] == own["frechet_own"] > 0
     assert 0 < own["mse"] < 1 and truth.shape == (1, 3, 16, 16)
     assert found["conditions"] == [
         "60 codes",
         "4 images reconstructed and 8 drawn",
         "no perceptual distance: efficientnet-lite0 is not installed (extra features)",
-        "Fréchet distance on features of a random network",
+        "Fréchet distance on features of a random network, of codes by the latent prior where one was trained",
     ]
     assert found["protocol"] == "; ".join(found["conditions"])
     assert evaluate_image_model(model, images, SETTINGS, baselines=False)["systems"].keys() == {"betavae"}
