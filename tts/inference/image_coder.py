@@ -55,7 +55,7 @@ class ImageCoder(ImageRunner):
         """
         if own_prior and not self.has_own_prior:
             raise ModelError(
-                f"codes of a model of kind {self.config.kind.value} follow no prior of their own. Ask for no own one."
+                f"codes of a model of kind {self.config.kind.value} follow no prior of their own: leave it out."
             )
         generator = torch.Generator().manual_seed(seed)
         if self.loaded.prior is not None and not own_prior:
