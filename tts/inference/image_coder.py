@@ -8,7 +8,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from tts.diffusion.samplers import Denoiser
+from tts.diffusion import add_noise, expand_like
+from tts.diffusion.samplers import Denoiser, times_like
 from tts.errors import ModelError
 from tts.image.datasets import to_uint8
 from tts.image.infodiffusion import InfoDiffusion
@@ -54,9 +55,7 @@ class ImageCoder(ImageRunner):
             ModelError: if the method has none.
         """
         if own_prior and not self.has_own_prior:
-            raise ModelError(
-                f"codes of a model of kind {self.config.kind.value} follow no prior of their own: leave it out."
-            )
+            raise ModelError(f"codes of a model of kind {self.config.kind.value} follow no prior of their own: leave it out.")
         generator = torch.Generator().manual_seed(seed)
         if self.loaded.prior is not None and not own_prior:
             return self.loaded.prior.to(self.device).sample(n, generator).cpu().numpy()
@@ -115,6 +114,33 @@ class ImageCoder(ImageRunner):
         given = self.has_codes and codes is not None
         z = torch.from_numpy(np.asarray(codes, dtype=np.float32)) if given else self.known_codes(images)
         return self.batches(lambda x, z=None: forward(model, z, model.state(x), sampling), x, z)
+
+    def denoise(self, images: Images, time: float, *, coded: bool = True, seed: int = 0) -> Images:
+        """One step: what the denoiser takes each image for that is hidden in noise, uint8 (n, C, H, W).
+
+            x0_hat(U, t) ,   U = alpha y + sigma eps
+
+        Args:
+            images: uint8 (n, C, H, W).
+            time: t in (0, 1]; at 1 nothing but the code tells of the image.
+            coded: whether it is told the image's code, where the model has codes; else the unconditional denoiser is asked.
+            seed: of the noise, that of image i a function of (seed, i).
+
+        Raises:
+            ModelError: for a VAE, which has no noise.
+            ValueError: if the time is out of range, or there is no unconditional denoiser to ask.
+        """
+        if not 0 < time <= 1:
+            raise ValueError(f"time must be above 0 and at most 1, found {time}.")
+        model = self.diffusion
+
+        def draw(x: Tensor, eps: Tensor, z: Tensor | None = None) -> Tensor:
+            t = times_like(x, time)
+            alpha, sigma = (expand_like(c(t), eps).to(eps) for c in (model.schedule.alpha, model.schedule.sigma))
+            return model.estimate(model.composite(z).x0(add_noise(model.state(x), eps, alpha, sigma), t))
+
+        codes = self.known_codes(images) if coded else None
+        return to_uint8(torch.from_numpy(self.batches(draw, self.tensor(images), self._noise(len(images), seed), codes)))
 
     def _render(
         self,

@@ -10,7 +10,7 @@ import torch
 from tts.errors import DataError, ModelError
 from tts.image.base import BaseConfig
 from tts.image.config import UNetConfig
-from tts.image.datasets import open_images
+from tts.image.datasets import open_images, to_uint8
 from tts.image.encdiff import EncDiffConfig
 from tts.image.infodiffusion import InfoDiffusionConfig
 from tts.image.latent_prior import LatentPrior, LatentPriorConfig
@@ -142,6 +142,22 @@ def test_the_code_can_be_left_out_at_some_times_where_there_is_an_unconditional_
     assert whole.shape == part.shape
     with pytest.raises(ValueError, match="no unconditional denoiser"):
         encdiff.decode(encdiff.encode(images), steps=2, code_from=0.3)
+
+
+def test_one_step_of_denoising_is_the_networks_estimate_of_the_hidden_image(encdiff, images):
+    network, x, eps = encdiff.model, encdiff.tensor(images), encdiff._noise(len(images), 5)
+    t = torch.full((len(images),), 0.4)
+    with torch.no_grad():
+        alpha, sigma = (c(t)[:, None, None, None] for c in (network.schedule.alpha, network.schedule.sigma))
+        expected = network.composite(network.encode(x)).x0(alpha * x + sigma * eps, t)
+    found = encdiff.denoise(images, 0.4, seed=5)
+    assert np.abs(found.astype(int) - to_uint8(expected).astype(int)).max() <= 1
+    assert np.array_equal(found[:1], encdiff.denoise(images[:1], 0.4, seed=5))
+    assert np.abs(encdiff.denoise(images, 1e-3).astype(int) - images).mean() < 3  # hardly any noise
+    with pytest.raises(ValueError, match="no unconditional denoiser"):
+        encdiff.denoise(images, 0.4, coded=False)
+    with pytest.raises(ValueError, match=r"at most 1, found 1\.5"):
+        encdiff.denoise(images, 1.5)
 
 
 @pytest.mark.parametrize("split", [0.5, 0.2])
