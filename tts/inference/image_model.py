@@ -42,8 +42,8 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
     def sample(self, n: int, *, seed: int = 0, own_prior: bool = False, **options: Any) -> Images:
         """n new images: on codes from `sample_codes`, or from the unconditional model where there are no codes.
 
-        New codes are not quite those of images: by default guided models leave them out of the tail (PDAE), and InfoDiffusion
-        has those of its own prior in the second of two phases only.
+        New codes are not quite those of images: by default PDAE leaves them out of the tail, and InfoDiffusion has those of
+        its own prior in the second of two phases only.
 
         Args:
             n: how many.

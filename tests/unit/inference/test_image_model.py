@@ -11,6 +11,7 @@ from tts.errors import DataError, ModelError
 from tts.image.base import BaseConfig
 from tts.image.config import UNetConfig
 from tts.image.datasets import open_images, to_uint8
+from tts.image.disdiff import DisDiffConfig
 from tts.image.encdiff import EncDiffConfig
 from tts.image.infodiffusion import InfoDiffusionConfig
 from tts.image.latent_prior import LatentPrior, LatentPriorConfig
@@ -184,8 +185,9 @@ def test_codes_of_a_latent_prior_are_used_throughout_and_those_of_the_own_prior_
         encdiff.sample(2, own_prior=True)
 
 
-def test_guided_models_leave_drawn_codes_out_of_the_tail_and_others_use_them_throughout(encdiff):
+def test_pdae_leaves_drawn_codes_out_of_the_tail_and_others_use_them_throughout(encdiff):
     assert build_model(PdaeConfig(size=16, n_units=3, encoder_width=4, unet=UNET)).drawn_code_times == (0.3, 1.0)
+    assert build_model(DisDiffConfig(size=16, n_units=3, encoder_width=4, unet=UNET)).drawn_code_times == (0.0, 1.0)
     assert encdiff.model.drawn_code_times == (0.0, 1.0)
 
 
