@@ -18,10 +18,15 @@ from tts.inference.image_reconstruction import perceptual_distance, reconstructi
 from tts.inference.image_runner import Images
 from tts.inference.image_split import SEED, unseen
 from tts.metrics.attributes import tad
+from tts.metrics.codes import standardise
 from tts.metrics.disentanglement import disentanglement_report
 from tts.metrics.images import frechet
 from tts.metrics.learners import Trees
+from tts.metrics.mutual_information import self_mig
 from tts.metrics.partition import Split, partition
+from tts.metrics.separation import latent_quality
+
+MIN_PROBED = 30  # images with attributes: of fewer a probe's parts say nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +116,17 @@ def score_codes(
     """Figures by name of codes (n, N, d) or (n, N) of the images at `index`, and their conditions.
 
     With `Split.HELD_OUT` and `share` of the images held out, classifiers are fitted on codes of seen images and every score is
-    read on those of unseen ones.
+    read on those of unseen ones. Where the ground truth is not known, what can be told of units and attributes without it.
     """
     labels, held = images.labels(index), settings.split is Split.HELD_OUT
-    if labels is None or codes.shape[1] < 2:
+    if codes.shape[1] < 2:
         return {}, []
-    if images.factors is None:
+    if labels is None or images.factors is None:
         rows = unseen(index, share) if held else np.full(len(index), True)
-        found = tad(codes[rows], labels[rows])
         seen = ", none of them seen in training" if held else ""
-        return {"tad": found.tad, "attributes": float(found.attrs)}, [f"{rows.sum()} codes{seen}"]
+        return _without_factors(codes[rows], None if labels is None else labels[rows], settings.seed), [
+            f"{rows.sum()} codes{seen}"
+        ]
     varied = [k for k, size in enumerate(images.factors.sizes) if size > 1]
     labels, sizes = labels[:, varied], [images.factors.sizes[k] for k in varied]
     n_train = 2 * len(codes) // 3
@@ -131,6 +137,22 @@ def score_codes(
         parts = partition(labels, split=settings.split, seed=settings.seed, **numbers)
     report = disentanglement_report(codes, labels, sizes, parts, trees=settings.trees, seed=settings.seed)
     return report.figures() | {"active_units": float(report.active)}, [report.conditions()]
+
+
+def _without_factors(codes: NDArray[Any], labels: NDArray[np.int64] | None, seed: int) -> dict[str, float]:
+    """Active units and self-MIG; with attributes (n, K) also TAD, and the area under the ROC curve of those that vary."""
+    figures = {"active_units": float(standardise(codes).active.sum()), "self_mig": self_mig(codes, seed=seed).mean}
+    if labels is None:
+        return figures
+    found = tad(codes, labels)
+    figures |= {"tad": found.tad, "attributes": float(found.attrs)}
+    if len(codes) < MIN_PROBED:
+        return figures
+    parts = partition(labels, seed=seed)
+    varied = [k for k, y in enumerate(labels.T) if min(len(np.unique(y[rows])) for rows in (parts.train, parts.test)) > 1]
+    if varied:
+        figures["probe_auroc"] = latent_quality(codes, labels[:, varied], parts).auroc
+    return figures
 
 
 def sample_distance(model: ImageModel, real: Images, seed: int, options: dict[str, Any]) -> float:

@@ -5,10 +5,15 @@ from typing import Any
 
 COLUMNS = {
     "factor_vae": "FactorVAE",
+    "beta_vae": "BetaVAE",
     "dci_d": "DCI-D",
     "dci_c": "DCI-C",
     "dci_i": "DCI-I",
     "mig": "MIG",
+    "sap": "SAP",
+    "modularity": "modularity",
+    "self_mig": "self-MIG",
+    "probe_auroc": "AUROC",
     "tad": "TAD",
     "active_units": "active",
     "ssim": "SSIM",

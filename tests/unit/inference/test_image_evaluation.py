@@ -81,9 +81,38 @@ def test_held_out_scores_are_read_on_images_the_model_was_trained_without(images
         evaluate_image_model(model, images, settings)
 
 
-def test_without_labels_or_with_one_unit_there_is_nothing_to_score(images):
+def test_with_one_unit_there_is_nothing_to_score(images):
     index = np.arange(10)
     assert score_codes(np.zeros((10, 1)), images, index, SETTINGS) == ({}, [])
+
+
+class Photos:
+    """Images of which some attributes are known, or nothing."""
+
+    factors = None
+
+    def __init__(self, labels):
+        self._labels = labels
+
+    def labels(self, index):
+        return None if self._labels is None else self._labels[index]
+
+
+def test_without_factors_units_are_judged_by_each_other_and_by_attributes_where_there_are_any():
+    rng = np.random.default_rng(0)
+    attributes = np.stack([rng.integers(2, size=300), rng.integers(2, size=300), np.ones(300, dtype=np.int64)], axis=1)
+    codes = np.stack([attributes[:, 0] + 0.01 * rng.normal(size=300), rng.normal(size=300), np.zeros(300)], axis=1)
+    figures, conditions = score_codes(codes, Photos(None), np.arange(300), SETTINGS)
+    assert figures.keys() == {"active_units", "self_mig"} and figures["active_units"] == 2
+    assert 0.4 < figures["self_mig"] < 0.65 and conditions == [
+        "300 codes"
+    ]  # two units of three that know nothing of each other
+    known, _ = score_codes(codes, Photos(attributes), np.arange(300), SETTINGS)
+    assert known["attributes"] == 1 and known["tad"] == pytest.approx(0.5, abs=0.06)
+    assert known["probe_auroc"] == pytest.approx(0.75, abs=0.08)  # one attribute known, one by chance, one that never varies
+    assert {name: known[name] for name in figures} == figures
+    few, _ = score_codes(codes[:4], Photos(attributes), np.arange(4), SETTINGS)
+    assert np.isfinite([few["active_units"], few["self_mig"], few["tad"]]).all()
 
 
 def test_random_features_are_the_same_every_time_and_leave_the_global_state(images):
