@@ -35,6 +35,7 @@ class Sizes:
     isometry_ratios: tuple[float, ...] = (0.3, 1.0, 3.0)  # E2: times `balance`; 0, the control, is always there
     isometry_balance: float = 0.075  # E2: gradient of the term over that of the loss, at 1
     geometry_pairs: int = 32  # E2: of noises
+    path_draws: int = 1500  # E2: pairs of noises with a place on the arc, for the perceptual path length alone
     geometry_times: tuple[float, ...] = (1.0, 0.8, 0.6)  # E2
     geometry_steps: int = 20  # E2: of DDIM and of the arcs
     geometry_samples: int = 1000  # E2: for a Fréchet distance
@@ -85,6 +86,7 @@ FAST = Sizes(
     isometry_steps=12,
     isometry_ratios=(1.0,),
     geometry_pairs=3,
+    path_draws=12,
     geometry_times=(1.0,),
     geometry_steps=3,
     geometry_samples=80,

@@ -15,8 +15,8 @@ from tts.training.experiments.sizes import FAST
 CONTROLS = {
     "E0": {"FD floor", "FD ceiling", "FD blurred", "FD untrained"},
     "E1": {"symmetric / asymmetric", "many steps / few - 1", "many steps / few, unscaled"},
-    "E2": {"L_iso control", "mRTL control", "FD / control", "loss / control"},
-    "E3": {"FD early / FD", "FD no noise / FD", "FLOPs share - formula"},
+    "E2": {"L_iso control", "mRTL control", "FD floor", "FD / control", "loss / control", "PPL median / control"},
+    "E3": {"FD early / FD", "FD floor", "FD no Langevin / FD", "FD no noise / FD no Langevin", "FLOPs share - formula"},
     "E4": {"hits w = 0", "both, plain sum", "both, robust sum", "diversity w = 3 / w = 0"},
     "E5": {"success", "D_LSBD without actions", "error after 32, unstructured"},
     "E6": {"error after 8, unstructured", "error after 8, free", "still after 8"},

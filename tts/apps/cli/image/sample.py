@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--switch-time", type=float, help="when the full model takes over (default: measured on --data)")
     parser.add_argument("--threshold", type=float, default=3e-3, help="of the measure that decides the switch; 1e-2 saves more")
     parser.add_argument("--langevin", type=int, default=2, metavar="N", help="corrections after the switch")
-    parser.add_argument("--snr", type=float, default=0.22, help="size of a correction")
+    parser.add_argument("--snr", type=float, default=0.01, help="size of a correction; a large one adds variance")
     parser.add_argument("--data", metavar="SET", help="images of --pooled; default: what the model was trained on")
     add_sampling_arguments(parser)
 
