@@ -11,6 +11,7 @@ from tts.image.groups.actions import Sequences, checked_reach
 from tts.image.groups.hae import HomomorphismAutoencoder, relative_errors
 
 HORIZONS = (1, 2, 4, 8)
+START = 0.98  # t where runs begin: it is noise there, and log-SNR, whose change is the action, does not yet plunge
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from typing import Any
 from tts.diffusion import time_grid
 from tts.image.groups.config import HaeConfig, TransitionKind
 from tts.image.groups.hae import HomomorphismAutoencoder
-from tts.image.groups.trajectories import HORIZONS, StepReport, Trajectories, denoising_trajectories, report_steps
+from tts.image.groups.trajectories import HORIZONS, START, StepReport, Trajectories, denoising_trajectories, report_steps
 from tts.image.groups.transitions import without_structure
 from tts.image.vae_config import Likelihood
 from tts.training.experiments.context import Context
@@ -16,7 +16,6 @@ from tts.training.hae import HaeTraining, train_hae
 
 TITLE = "Group-structured denoising: codes of x0_hat along DDIM runs, moved by exp(Δλ L)"
 NOISE = 10000  # seeds of states from here on
-START = 0.98  # t where runs begin: it is noise there, and log-SNR does not yet plunge
 REACH = 2  # steps of an action in training
 BLOCKS = (2,) * 8
 PIXEL_STD = 0.3
