@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
     from tts.image.groups.report import found_blocks, report_hae
     from tts.image.groups.trajectories import report_steps
+    from tts.image.groups.transitions import GroupRep
     from tts.inference.hae_folder import save_hae
     from tts.inference.image_grids import save_grid
     from tts.inference.image_rollouts import rollout_rows
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         trained = train_hae(settings, _config(args, learnt), learnt)
         table = steps_table(report_steps(trained.hae, held_out), trained.loss)
         shown, probed = held_out.draw(SHOWN, LENGTH, generator, reach=1), held_out.draw(PROBED, 1, generator)
-    if args.soft_weight:
+    if args.soft_weight and isinstance(trained.hae.transition, GroupRep):
         table += blocks_line(found_blocks(trained.hae.transition, probed.actions[:, 0]))
     save_hae(args.out, trained.hae, f"# Homomorphism autoencoder\n\n{table}")
     save_grid(args.out.with_name(f"{args.out.name}.png"), rollout_rows(trained.hae, shown))
