@@ -21,7 +21,14 @@ CONTROLS = {
     "E2": {"L_iso control", "mRTL control", "FD floor", "FD / control", "loss / control", "PPL median / control"},
     "E3": {"FD early / FD", "FD floor", "FD no Langevin / FD", "FD no noise / FD no Langevin", "FLOPs share - formula"},
     "E4": {"hits w = 0", "both, plain sum", "both, robust sum", "diversity w = 3 / w = 0"},
-    "E5": {"success", "D_LSBD without actions", "error after 32, unstructured"},
+    "E5": {
+        "success",
+        "D_LSBD without actions",
+        "error after 32, unstructured",
+        "pixels after 32, unstructured",
+        "3 factors, success",
+        "3 factors, D_LSBD without actions",
+    },
     "E6": {
         "error after 8, unstructured",
         "error after 8, free",
