@@ -52,6 +52,10 @@ class Sizes:
 
     group_size: int = 16  # E5: pixels and places of the cyclic sprites
     group_steps: int = 4000  # E5
+    turned_size: int = 32  # E5 with three factors: pixels, for a turn of a heart is 3 nats at 16 and 20 at 32
+    turned_positions: int = 8  # E5 with three factors
+    turned_orientations: int = 8  # E5 with three factors
+    turned_steps: int = 5000  # E5 with three factors
     restarts: int = 4  # E5, E6
     path_steps: int = 20  # E6: of the denoising runs
     path_runs: int = 512  # E6: of which an eighth is held out
@@ -99,6 +103,8 @@ FAST = Sizes(
     guided_samples=70,
     guidance_weights=(0.0, 3.0),
     group_steps=20,
+    turned_size=16,
+    turned_steps=20,
     restarts=1,
     path_steps=12,
     path_runs=16,
