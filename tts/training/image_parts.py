@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from tts.errors import ConfigError, ModelError
-from tts.image.base import BaseModel
+from tts.image.base import BaseConfig, BaseModel
 from tts.image.clip_guided import ClipGuided, ClipGuidedConfig
 from tts.image.config import DiffusionModelConfig, ModelConfig
 from tts.image.contrastive import ContrastiveConfig, ContrastiveModel
@@ -47,6 +47,11 @@ class Parts:
         guided = issubclass(method, GuidedModel)
         if guided and self.base is None:
             raise ConfigError(f"model.kind: {kind} needs --base: the folder of a trained ddpm; none was given.")
+        if isinstance(config, BaseConfig) and config.isometry.balance and self.init is None:
+            raise ConfigError(
+                "model.isometry.balance: it weighs the term by the gradients of a trained model. Give one to go on from "
+                "(--init), or model.isometry.weight and a balance of 0."
+            )
         takes = {
             "base": guided,
             "first stage": issubclass(method, DiffusionModelBase) and not guided and self.init is None,

@@ -20,6 +20,7 @@ NOISE = 4000  # seeds of states from here on
 LOSS_IMAGES = 512  # of the denoising loss, held out
 BALANCE_IMAGES = 128
 CONTROL, PAPER = "0", "1"
+WEIGHED = "model.isometry.balance=0"  # the weight is found once, of held-out images, and is the same for all runs of a seed
 
 EXPECTATIONS = (
     Expectation("λ", "at which the term pulls at the encoder as the balance says"),
@@ -58,9 +59,9 @@ def run(context: Context, seed: int) -> Outcome:
     trainable, generator = copy.deepcopy(base).requires_grad_(True), torch.Generator().manual_seed(seed)
     balance = sizes.isometry_balance
     weight = context.value(f"isometry-weight-seed{seed}", lambda: balanced_weight(trainable, x, balance, generator))
-    runs: dict[str, tuple[str, ...]] = {CONTROL: ("model.isometry.weight=0.0",)}
+    runs: dict[str, tuple[str, ...]] = {CONTROL: (WEIGHED, "model.isometry.weight=0.0")}
     for factor in sizes.isometry_ratios:
-        runs[f"{factor:g}"] = (f"model.isometry.weight={factor * weight:.6g}",)
+        runs[f"{factor:g}"] = (WEIGHED, f"model.isometry.weight={factor * weight:.6g}")
     runs["flat"] = (*runs[PAPER], "model.isometry.manifold=flat")
     runs["late"] = (*runs[PAPER], "model.isometry.t_from=0.75")
     models, found = {"base": base}, {"base": measured(context, base, seed)}
