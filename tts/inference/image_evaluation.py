@@ -10,7 +10,7 @@ from tts.config import check_ranges
 from tts.errors import ModelError
 from tts.image.datasets import ImageSet, to_model
 from tts.image.stage_model import FirstStageModel
-from tts.inference.image_baselines import baseline_codes, random_features
+from tts.inference.image_baselines import FeatureExtractor, FrechetFeatures, baseline_codes
 from tts.inference.image_diffusion import ImageSampling
 from tts.inference.image_model import ImageModel
 from tts.inference.image_prior_fit import N_CODES, prior_figures
@@ -36,6 +36,7 @@ class EvaluationSettings:
     codes: int = 15_000  # images whose codes are scored, two thirds to fit on
     images: int = 256  # reconstructed
     samples: int = 1000  # drawn, and as many real ones beside them
+    features: FrechetFeatures = FrechetFeatures.random  # of the Fréchet distance
     trees: Trees = Trees.EXACT
     split: Split = Split.IID
     seed: int = 0
@@ -94,13 +95,14 @@ def evaluate_image_model(
         conditions = [*conditions, _sizes(model, settings, options), perceptual]
     if model.draws:
         real = images.images(_drawn_index(rng, len(images), settings.samples, share))
-        systems[name]["frechet"] = sample_distance(model, real, settings.seed, options)
+        extractor = settings.features.extractor()
+        systems[name]["frechet"] = sample_distance(model, real, settings.seed, options, extractor)
         if model.has_own_prior and model.loaded.prior is not None:
-            systems[name]["frechet_own"] = sample_distance(model, real, settings.seed, options | {"own_prior": True})
+            systems[name]["frechet_own"] = sample_distance(model, real, settings.seed, options | {"own_prior": True}, extractor)
         elif model.has_own_prior:
             systems[name]["frechet_own"] = systems[name]["frechet"]
         drawn = "of codes by the latent prior where one was trained" if model.has_codes else "of no codes"
-        conditions = [*conditions, "Fréchet distance on features of a random network, " + drawn]
+        conditions = [*conditions, f"Fréchet distance on features of {settings.features.described}, {drawn}"]
     return {"systems": systems, "conditions": conditions, "protocol": "; ".join(conditions)}
 
 
@@ -155,9 +157,9 @@ def _without_factors(codes: NDArray[Any], labels: NDArray[np.int64] | None, seed
     return figures
 
 
-def sample_distance(model: ImageModel, real: Images, seed: int, options: dict[str, Any]) -> float:
-    """Fréchet distance of as many samples as there are real images, on the features of a fixed random network."""
-    return frechet(random_features(real), random_features(model.sample(len(real), seed=seed, **options))).value
+def sample_distance(model: ImageModel, real: Images, seed: int, options: dict[str, Any], features: FeatureExtractor) -> float:
+    """Fréchet distance of as many samples as there are real images, on features of any kind."""
+    return frechet(features(real), features(model.sample(len(real), seed=seed, **options))).value
 
 
 def _baselines(

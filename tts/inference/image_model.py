@@ -25,8 +25,8 @@ from tts.inference.image_walks import NoiseWalker, on_the_line
 class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseWalker, GeometryMeter):
     """An image model on a device. Images are uint8 (n, C, H, W), codes float32 (n, N, d).
 
-    Sampling options (`sampler`, `steps`, `grid`, `code_from`, `code_to`) are those of `ImageSampling`; a VAE has none, nor
-    noise. The same seed gives the same images.
+    Sampling options (`sampler`, `steps`, `grid`, `code_from`, `code_to`, `strength`, `factors`) are those of `ImageSampling`; a
+    VAE has none, nor noise. The same seed gives the same images.
     """
 
     @classmethod

@@ -10,14 +10,15 @@ from tts.errors import ModelError
 from tts.image.datasets import open_images
 from tts.image.registry import build_model
 from tts.image.vae_config import BetaVaeConfig
-from tts.inference import image_evaluation
-from tts.inference.image_baselines import random_features
+from tts.inference import image_baselines, image_evaluation
+from tts.inference.image_baselines import FrechetFeatures, random_features
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, score_codes
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_model import ImageModel
 from tts.inference.image_report import image_table
 from tts.inference.image_split import unseen
+from tts.metrics.images import frechet
 from tts.metrics.learners import Trees
 from tts.metrics.partition import Split
 
@@ -132,3 +133,21 @@ def test_the_table_has_a_column_for_what_is_known():
         "| a | 0.250 | – | 12,345 |",
         "| b | – | 0.0123 | – |",
     ]
+
+
+def test_the_frechet_distance_is_on_the_features_that_were_asked_for_and_says_so(model, images, monkeypatch):
+    class Sizes:
+        def vectors(self, x):
+            return torch.stack([x.mean(dim=(1, 2, 3)), x.flatten(1).std(dim=1)], dim=1)
+
+    monkeypatch.setattr(image_evaluation, "score_codes", lambda codes, *rest: ({}, []))
+    monkeypatch.setattr(image_evaluation, "perceptual_distance", lambda: None)
+    monkeypatch.setattr(image_baselines, "imagenet_features", Sizes)
+    settings = dataclasses.replace(SETTINGS, features=FrechetFeatures.lite0)
+    found = evaluate_image_model(model, images, settings, baselines=False)
+    assert found["conditions"][-1].startswith("Fréchet distance on features of efficientnet-lite0, which is no FID, of codes")
+    rng = np.random.default_rng(0)
+    rng.permutation(len(images)), rng.integers(len(images), size=4)
+    pixels = [images.images(rng.integers(len(images), size=8)), model.sample(8, seed=0)]
+    expected = frechet(*(Sizes().vectors(torch.from_numpy(x).float() / 127.5 - 1).numpy() for x in pixels)).value
+    assert found["systems"]["betavae"]["frechet"] == pytest.approx(expected, rel=1e-4)

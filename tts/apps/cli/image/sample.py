@@ -52,8 +52,8 @@ def _through_subspace(args: argparse.Namespace, model: Any, options: dict[str, A
     from tts.image.subspace.switch import Langevin
     from tts.inference.image_model import ImageModel
 
-    if {"code_from", "code_to"} & {*options}:
-        raise ValueError("--code-from and --code-to: the models of --pooled have no codes.")
+    if {"code_from", "code_to", "strength", "factors"} & {*options}:
+        raise ValueError("--code-from, --code-to, --strength and --factors: the models of --pooled have no codes.")
     langevin = Langevin(steps=args.langevin, snr=args.snr)
     pooled = ImageModel.from_pretrained(args.pooled, args.device)
     images = chosen_set(args, model)
