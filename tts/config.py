@@ -95,6 +95,19 @@ def check_ranges(config: Any, where: str, names: str, low: float, high: float) -
             raise ConfigError(f"{where}.{name}: found {found}, expected {low:g} to {high:g}.")
 
 
+def with_defaults(values: dict[str, Any], config: Any) -> dict[str, Any]:
+    """Values that an older version wrote of a dataclass like `config`, recursively: fields it did not know have defaults."""
+    whole = dict(values)
+    for field in dataclasses.fields(config):
+        now = getattr(config, field.name)
+        if field.name not in whole:
+            made = field.default_factory() if callable(field.default_factory) else field.default
+            whole |= {} if made is dataclasses.MISSING else {field.name: to_dict(made)}
+        elif dataclasses.is_dataclass(now) and isinstance(whole[field.name], dict):
+            whole[field.name] = with_defaults(whole[field.name], now)
+    return whole
+
+
 def to_dict(config: Any) -> Any:
     """Plain JSON-ready values of a dataclass, recursively; enums become their values."""
     if dataclasses.is_dataclass(config):

@@ -46,6 +46,7 @@ parse_options "${BASH_SOURCE[0]}" "$@"
 [[ $split =~ ^(iid|compositional|held_out)$ ]] || die 2 "--split: found '$split', expected iid, compositional or held_out"
 [[ $trees =~ ^(|exact|histogram)$ ]] || die 2 "--trees: found '$trees', expected exact or histogram"
 ((ngpu <= 1)) || die 2 "--ngpu: found $ngpu, expected 0 or 1"
+[ "$method" != first_stage ] || die 2 "--method: a first stage is part of another method: give that one and --latent true"
 preset=${train_config:-${method}_$profile}
 [[ $preset == *.yaml || -f $root/conf/image/$preset.yaml ]] || die 2 "--method: there is no conf/image/$preset.yaml"
 if [ -n "$db_root" ]; then

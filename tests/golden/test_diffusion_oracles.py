@@ -321,8 +321,7 @@ def test_ddim_inversion_errs_as_known_and_fixed_points_make_it_exact(n_steps, er
         return sample(denoiser, invert(denoiser, x0, DDPM, grid, iterations), DDPM, grid, sampler="ddim").item() - 1
 
     assert abs(round_trip(0)) == pytest.approx(error, abs=5.1e-5)
-    if n_steps <= 50:
-        assert abs(round_trip(20)) < (4e-8 if n_steps == 10 else 1e-12)
+    assert abs(round_trip(20)) < (4e-8 if n_steps == 10 else 1e-12)
 
 
 def test_the_pdae_weights_of_the_ddpm_schedule():

@@ -4,7 +4,7 @@ from enum import Enum
 
 import pytest
 
-from tts.config import AUDIO_CONFIGS, AudioConfig, MelScale, from_dict, to_dict
+from tts.config import AUDIO_CONFIGS, AudioConfig, MelScale, from_dict, to_dict, with_defaults
 from tts.errors import ConfigError
 
 OTHER_VALUES = {
@@ -128,3 +128,22 @@ def test_none_is_taken_only_where_it_may_stand():
     assert from_dict(Outer, {"name": "a", "scale": None}).scale is None
     with pytest.raises(ConfigError, match=r"config\.name: found None"):
         from_dict(Outer, {"name": None})
+
+
+@dataclass(frozen=True)
+class Part:
+    a: int
+    late: int = 7
+
+
+@dataclass(frozen=True)
+class Whole:
+    part: Part
+    needed: int
+    listed: tuple[int, ...] = field(default_factory=lambda: (1, 2))
+
+
+def test_values_of_an_older_version_get_the_defaults_of_fields_it_did_not_know_and_keep_all_others():
+    config = Whole(part=Part(a=1, late=9), needed=4, listed=(5,))
+    assert with_defaults({"part": {"a": 3}, "gone": 1}, config) == {"part": {"a": 3, "late": 7}, "gone": 1, "listed": [1, 2]}
+    assert with_defaults(to_dict(config), config) == to_dict(config)

@@ -61,6 +61,10 @@ class AutoencoderStage(nn.Module, ABC):
         """The images of y, (B, C, H, W), not clamped."""
         return self.decoder(y / self.scale)
 
+    def finish(self, y: Tensor) -> Tensor:
+        """The images of samples y that are done, (B, C, H, W), not clamped."""
+        return self.decode(y)
+
     @torch.no_grad()
     def measure(self, x: Tensor) -> None:
         """Set `scale` to 1 / standard deviation of all latents of the images x (n, C, H, W)."""

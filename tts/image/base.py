@@ -15,7 +15,7 @@ from tts.nets.image_unet import ImageUNet
 
 @dataclass(frozen=True, kw_only=True)
 class BaseConfig(DiffusionModelConfig):
-    """A diffusion model without codes; with `isometry.weight` above 0 it is Isometric Diffusion."""
+    """A diffusion model without codes; with an isometry term it is Isometric Diffusion."""
 
     kind: Kind = Kind.ddpm
     n_units: int = 0
@@ -23,10 +23,10 @@ class BaseConfig(DiffusionModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.isometry.weight > 0 and self.unet.dropout > 0:
+        if (self.isometry.weight or self.isometry.balance) and self.unet.dropout > 0:
             raise ConfigError(
                 f"model.unet.dropout: found {self.unet.dropout:g} with an isometry term, which needs one encoder for all its "
-                "derivatives. Set dropout to 0, or isometry.weight."
+                "derivatives. Set dropout to 0, or isometry.weight and isometry.balance."
             )
 
 

@@ -114,11 +114,11 @@ class FactorGuided(GuidedModel):
         told = codes[torch.arange(len(z), device=z.device), factor]
         with torch.no_grad():
             x0 = self.composite_over(path, None).x0(u, t)
-            plain = self.pixels(x0)
+            plain = self.estimate(x0)
             plain_code = self.factors.frozen(plain)
         h = self.increments(path.encoded(u, t), told[:, None], factor[:, None], t)[:, 0]
         moved_x0 = tweedie_shift(x0, h, alpha, sigma)
-        moved = self.pixels(moved_x0)
+        moved = self.estimate(moved_x0)
         found = factor_losses(z, plain_code, self.factors.frozen(moved), factor)
         change = moved_x0 - x0 if self.config.factor_loss.change is ChangeSpace.state else moved - plain
         return found, change.detach().square().flatten(1).mean(1)

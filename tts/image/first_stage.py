@@ -50,9 +50,13 @@ class IdentityStage(nn.Module):
         """The y (B, C, H, W), as it is."""
         return y
 
+    def finish(self, y: Tensor) -> Tensor:
+        """The y (B, C, H, W), as it is."""
+        return y
+
 
 class VqStage(AutoencoderStage):
-    """Latents near the vectors of a codebook; `encode` does not quantise, `decode` only where asked to.
+    """Latents near the vectors of a codebook; `encode` and `decode` do not quantise, `finish` does.
 
     Source: van den Oord et al. 2017; Esser et al. 2021.
     """
@@ -72,10 +76,9 @@ class VqStage(AutoencoderStage):
         chosen = self.codebook.lookup(self.codebook.nearest(latents.movedim(1, -1))).movedim(-1, 1)
         return latents + (chosen - latents).detach()
 
-    def decode(self, y: Tensor, *, quantize: bool = False) -> Tensor:
-        """The images of y, (B, C, H, W), not clamped; `quantize` decodes the nearest code vectors, for finished samples."""
-        latents = y / self.scale
-        return self.decoder(self.quantize(latents) if quantize else latents)
+    def finish(self, y: Tensor) -> Tensor:
+        """See `AutoencoderStage.finish`: of the nearest code vectors, the only latents the decoder was trained with."""
+        return self.decoder(self.quantize(y / self.scale))
 
     def _through(self, encoded: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Straight through the codebook, and the commitment: mean |latent - code|^2, whose gradient the encoder gets."""

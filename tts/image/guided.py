@@ -18,7 +18,6 @@ from tts.image.model import DiffusionModelBase
 from tts.nets.gradient_decoder import GradientDecoder
 from tts.nets.image_unet import Encoded, ImageUNet
 
-TAIL = 0.3  # times up to this are the tail of a sample
 _TIME_TOLERANCE = 1e-6  # the times of a grid lie much further apart
 
 
@@ -82,11 +81,6 @@ class GuidedModel(DiffusionModelBase):
     def encode(self, x: Tensor) -> Tensor:
         """The codes of the images, (B, N, d)."""
         return self.factors(x)
-
-    @property
-    def drawn_code_times(self) -> tuple[float, float]:
-        """The base alone makes the tail of samples. Source: Zhang et al. 2022 (PDAE), section 3.6."""
-        return TAIL, 1.0
 
     def composite(
         self, z: Tensor | None, *, strength: float = 1.0, tail: float = 0.0, factors: Sequence[int] | None = None

@@ -24,7 +24,7 @@ class HSpace:
         path: the U-Net's halves.
         schedule: of the model.
         parametrization: what the U-Net's output means.
-        pixels: states at t = 0 -> images; they themselves where pixels are diffused.
+        pixels: estimates of states at t = 0 -> images; they themselves where pixels are diffused.
     """
 
     composite: Composite
@@ -65,4 +65,4 @@ def h_space(model: RepresentationModel, z: Tensor | None = None) -> HSpace:
         composite = Composite(model.schedule, [Term(path.output)], model.parametrization)
     else:
         raise ModelError(f"a model of kind {model.config.kind.value} has no h-space. Give a diffusion model of images.")
-    return HSpace(composite, path, model.schedule, model.parametrization, model.pixels)
+    return HSpace(composite, path, model.schedule, model.parametrization, model.estimate)

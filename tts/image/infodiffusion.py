@@ -156,7 +156,7 @@ class InfoDiffusion(ConditionedModel):
         return self.null if z is None else self.condition(z)
 
     @property
-    def drawn_code_times(self) -> tuple[float, float]:
+    def own_code_times(self) -> tuple[float, float]:
         """Two phases: codes drawn from the prior are used at times up to `config.two_phase` only.
 
         They are not quite those of images; where the noise is strong the unconditional denoiser sets the image's frame without

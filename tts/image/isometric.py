@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from tts.config import check_ranges
+from tts.errors import ConfigError
 from tts.image.geometry.hspace import encoder_half
 from tts.image.geometry.isometry import IsometryMode, Probe, isometry_loss
 from tts.image.geometry.tangent import Manifold
@@ -15,9 +16,14 @@ from tts.nets.image_unet import ImageUNet
 
 @dataclass(frozen=True, kw_only=True)
 class IsometryConfig:
-    """The isometry term of a training; a weight of 0 leaves it out."""
+    """The isometry term of a training; with `weight` and `balance` 0 there is none.
 
-    weight: float = 0.0  # lambda, of the loss that is 0 for a scaled isometry; see tts.training.isometry.balanced_weight
+    `balance` is for going on from a trained model: the weight is found at the first batch, by
+    `tts.training.isometry.balanced_weight`, and is fixed from there on. Networks differ in it by a factor of hundreds.
+    """
+
+    weight: float = 0.0  # lambda, of the loss that is 0 for a scaled isometry
+    balance: float = 0.0  # the term's pull at the encoder half at first, over that of the denoising loss: 0.05 to 0.1 is usual
     t_from: float = 0.5  # p: the term sees times from here to 1, where states lie near a sphere
     lazy: int = 4  # the term is computed for one batch in so many, drawn at random, and counts so many times there
     share: float = 0.25  # at most this share of the batch
@@ -28,6 +34,12 @@ class IsometryConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self, "model.isometry", "weight", 0, 1e6)
+        check_ranges(self, "model.isometry", "balance", 0, 10)
+        if self.weight and self.balance:
+            raise ConfigError(
+                f"model.isometry: found a weight of {self.weight:g} and a balance of {self.balance:g}, which finds another. "
+                "Set one of them to 0."
+            )
         check_ranges(self, "model.isometry", "t_from", 0, 0.999)
         check_ranges(self, "model.isometry", "lazy probes", 1, 1000)
         check_ranges(self, "model.isometry", "share", 0.001, 1)

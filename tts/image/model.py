@@ -109,11 +109,16 @@ class DiffusionModelBase(RepresentationModel):
 
     @property
     def drawn_code_times(self) -> tuple[float, float]:
-        """The times (from, to] at which a code that was drawn, and is not quite that of an image, tells the denoiser anything.
+        """The times (from, to] at which a code that a latent prior drew tells the denoiser anything.
 
         At others the unconditional denoiser samples; by default there are none.
         """
         return 0.0, 1.0
+
+    @property
+    def own_code_times(self) -> tuple[float, float]:
+        """The same for codes of the method's own prior, which are less like those of images."""
+        return self.drawn_code_times
 
     @property
     def diffuses_pixels(self) -> bool:
@@ -137,7 +142,11 @@ class DiffusionModelBase(RepresentationModel):
         return x if self.first_stage is None else self.first_stage.encode(x)
 
     def pixels(self, y: Tensor) -> Tensor:
-        """The images (B, C, H, W) of states y at t = 0."""
+        """The images (B, C, H, W) of finished states y at t = 0."""
+        return y if self.first_stage is None else self.first_stage.finish(y)
+
+    def estimate(self, y: Tensor) -> Tensor:
+        """The images (B, C, H, W) of estimates of y on the way; no codebook rounds them."""
         return y if self.first_stage is None else self.first_stage.decode(y)
 
     @torch.no_grad()

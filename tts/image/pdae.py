@@ -9,6 +9,8 @@ from tts.image.config import DiffusionConfig, EncodedModelConfig, Kind, Weightin
 from tts.image.factor_provider import LearnedFactors
 from tts.image.guided import GuidedModel
 
+TAIL = 0.3  # times up to this are the tail of a sample
+
 
 @dataclass(frozen=True, kw_only=True)
 class PdaeConfig(EncodedModelConfig):
@@ -38,6 +40,14 @@ class Pdae(GuidedModel):
 
     def __init__(self, config: PdaeConfig) -> None:
         super().__init__(config, LearnedFactors.of(config), condition_dim=config.code_dim, n_factors=0)
+
+    @property
+    def drawn_code_times(self) -> tuple[float, float]:
+        """The base alone makes the tail of samples: the last 30 % of the paper's uniform steps, these times on any grid.
+
+        Source: Zhang et al. 2022 (PDAE), section 3.6.
+        """
+        return TAIL, 1.0
 
     def conditions(self, z: Tensor) -> Tensor:
         """The whole code as one row, (B, 1, N d)."""

@@ -58,7 +58,7 @@ class FirstStageModel(RepresentationModel):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """The images through the latents, (B, C, H, W), not clamped."""
-        return self.stage.decode(self.stage.encode(x))
+        return self.stage.finish(self.stage.encode(x))
 
     def measure(self, x: Tensor) -> None:
         """Bring the latents of the images x (n, C, H, W) to unit spread, once the stage is trained."""

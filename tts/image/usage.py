@@ -12,6 +12,10 @@ from tts.image.model import DiffusionModelBase
 MIN_SHARE = 0.01  # of the loss: below it the code is ignored
 
 
+class CodeIgnored(ModelError):
+    """A model whose denoiser does not read the code."""
+
+
 @dataclass(frozen=True)
 class CodeUsage:
     """Mean denoising losses over the same times and noises, and what shuffled codes add to them.
@@ -37,9 +41,9 @@ class CodeUsage:
         return not self.gap >= MIN_SHARE * self.loss
 
     def require(self) -> None:
-        """Raises ModelError if the code is ignored."""
+        """Raises CodeIgnored if it is."""
         if self.ignored:
-            raise ModelError(
+            raise CodeIgnored(
                 f"the denoiser ignores the code: with codes of other images its loss rises from {self.loss:.4g} by "
                 f"{self.gap:.2g}, expected at least {MIN_SHARE:.0%} of it. Train longer; use parametrization v or "
                 "preconditioned with a log-SNR shift of 4 or so, and code_norm; look at the deviation of the codes."

@@ -142,21 +142,26 @@ class InfoVaeConfig(VaeConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedVaeConfig(VaeConfig):
-    """Supervised Guided-VAE: unit i alone knows label column attributes[i], whose values are 0 … classes[i] - 1."""
+    """Supervised Guided-VAE: unit i alone knows label column attributes[i], whose values are 0 … classes[i] - 1.
+
+    A training puts all labels of its images that vary, as many as there are units but one, in the place of none.
+    """
 
     kind: Kind = Kind.guidedvae
     n_units: int = 16
     likelihood: Likelihood = Likelihood.gaussian
     pixel_std: float = 2**0.5  # makes the loss the sum of squared errors of pixels in [0, 1], as published
-    attributes: tuple[int, ...] = (0,)
-    classes: tuple[int, ...] = (2,)
+    attributes: tuple[int, ...] = ()
+    classes: tuple[int, ...] = ()
     weight: float = 200.0  # of excitation and of inhibition
     classifier_width: int = 32
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_ranges(self, "model", "attributes", 0, 1000)
-        check_ranges(self, "model", "classes", 2, MAX_WIDTH)
+        if self.attributes:
+            check_ranges(self, "model", "attributes", 0, 1000)
+        if self.classes:
+            check_ranges(self, "model", "classes", 2, MAX_WIDTH)
         check_ranges(self, "model", "weight", 0, MAX_WEIGHT)
         check_ranges(self, "model", "classifier_width", 1, MAX_WIDTH)
         if len(self.classes) != len(self.attributes) or len(set(self.attributes)) != len(self.attributes):

@@ -23,6 +23,7 @@ class EditConfig:
     """What config.json holds: the change of h, one of `block` and `fixed`, and how it is used.
 
     model: `model_fingerprint` of the model whose h it changes; h of another model means something else.
+    gain: what strength 1 multiplies the change of h by.
     """
 
     name: str
@@ -30,6 +31,7 @@ class EditConfig:
     steps: int
     t_edit: float
     t_boost: float = 0.0
+    gain: float = 1.0
     block: DeltaBlockConfig | None = None
     fixed: FixedDeltaConfig | None = None
     format: str = FORMAT
@@ -38,6 +40,7 @@ class EditConfig:
     def __post_init__(self) -> None:
         check_ranges(self, "edit", "steps", 1, 1000)
         check_ranges(self, "edit", "t_edit t_boost", 0, 1)
+        check_ranges(self, "edit", "gain", 1e-6, 1e6)
         if (self.block is None) == (self.fixed is None):
             raise ConfigError("edit: expected one of block and fixed, found both or none.")
 
@@ -90,4 +93,4 @@ def load_edit(folder: Path, model: DiffusionModelBase) -> tuple[Attribute, EditC
             "was trained on, or train it again on this one."
         )
     delta = build_of_weights(config.build, folder / WEIGHTS).requires_grad_(False)
-    return Attribute(delta=delta, steps=config.steps, t_edit=config.t_edit), config
+    return Attribute(delta=delta, steps=config.steps, t_edit=config.t_edit, strength=config.gain), config

@@ -1,13 +1,22 @@
 """What every model of images is measured beside: codes that nothing was learnt for, and features that are always at hand."""
 
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tts.image.datasets import to_model
+from tts.inference.image_distance import imagenet_features
 from tts.inference.image_runner import Images
 from tts.metrics.codes import pca_codes
+from tts.metrics.efficientnet import Lite0Features
 from tts.nets.image_encoder import ImageEncoder
+
+FeatureExtractor = Callable[[Images], NDArray[np.float32]]
 
 BASELINES = ("random encoder", "PCA of pixels")
 UNITS = 10
@@ -26,13 +35,37 @@ def random_features(pixels: Images) -> NDArray[np.float32]:
     return _outputs(_untrained(pixels.shape[1], pixels.shape[2], FEATURES, 0), pixels)
 
 
+class FrechetFeatures(Enum):
+    """Which network the Fréchet distance is measured on."""
+
+    random = "random"
+    lite0 = "lite0"
+
+    @property
+    def described(self) -> str:
+        """Its name in a sentence."""
+        return "a random network" if self is FrechetFeatures.random else "efficientnet-lite0, which is no FID"
+
+    def extractor(self) -> FeatureExtractor:
+        """Images (n, C, H, W) -> features (n, F).
+
+        Raises:
+            ModelError: if the network is not installed (extra `features`).
+        """
+        return random_features if self is FrechetFeatures.random else partial(_vectors, imagenet_features())
+
+
 def _untrained(channels: int, size: int, outputs: int, seed: int) -> ImageEncoder:
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # noqa: TID251  initial weights know no generator
         return ImageEncoder(channels, 32, size, outputs).eval()
 
 
+def _vectors(network: Lite0Features, pixels: Images) -> NDArray[np.float32]:
+    return _outputs(network.vectors, pixels)
+
+
 @torch.no_grad()
-def _outputs(network: ImageEncoder, pixels: Images) -> NDArray[np.float32]:
+def _outputs(network: Callable[[Tensor], Tensor], pixels: Images) -> NDArray[np.float32]:
     parts: list[NDArray[np.float32]] = [network(to_model(pixels[i : i + CHUNK])).numpy() for i in range(0, len(pixels), CHUNK)]
     return np.concatenate(parts)

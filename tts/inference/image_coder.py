@@ -8,11 +8,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from tts.diffusion.samplers import Denoiser
+from tts.diffusion import add_noise, expand_like
+from tts.diffusion.samplers import Denoiser, times_like
 from tts.errors import ModelError
 from tts.image.datasets import to_uint8
 from tts.image.infodiffusion import InfoDiffusion
 from tts.image.model import DiffusionModelBase
+from tts.image.vae import Vae
 from tts.inference.image_diffusion import ImageSampling, forward, reverse
 from tts.inference.image_runner import Codes, ImageRunner, Images, Noise
 
@@ -38,12 +40,24 @@ class ImageCoder(ImageRunner):
         """Codes (n, N, d) of images, less the mean of the training data's and over their deviation."""
         return self.codes.normalize(torch.from_numpy(self.encode(images))).numpy()
 
-    def sample_codes(self, n: int, *, seed: int = 0) -> Codes:
+    @property
+    def has_own_prior(self) -> bool:
+        """Whether the method trains its codes to follow a prior: InfoDiffusion and VAEs."""
+        return isinstance(self.model, InfoDiffusion | Vae)
+
+    def sample_codes(self, n: int, *, seed: int = 0, own_prior: bool = False) -> Codes:
         """New codes (n, N, d): of the latent prior where one was trained; of the prior that InfoDiffusion's codes follow; of
         N(0, I) for a VAE; else of the Gaussian with mean and deviation of the training data's codes, all numbers independent.
+
+        With `own_prior` those of the method's own prior, trained one or not.
+
+        Raises:
+            ModelError: if the method has none.
         """
+        if own_prior and not self.has_own_prior:
+            raise ModelError(f"codes of a model of kind {self.config.kind.value} follow no prior of their own: leave it out.")
         generator = torch.Generator().manual_seed(seed)
-        if self.loaded.prior is not None:
+        if self.loaded.prior is not None and not own_prior:
             return self.loaded.prior.to(self.device).sample(n, generator).cpu().numpy()
         if isinstance(self.model, InfoDiffusion):
             return self.model.prior.sample(n, generator).numpy()
@@ -101,6 +115,33 @@ class ImageCoder(ImageRunner):
         z = torch.from_numpy(np.asarray(codes, dtype=np.float32)) if given else self.known_codes(images)
         return self.batches(lambda x, z=None: forward(model, z, model.state(x), sampling), x, z)
 
+    def denoise(self, images: Images, time: float, *, coded: bool = True, seed: int = 0) -> Images:
+        """One step: what the denoiser takes each image for that is hidden in noise, uint8 (n, C, H, W).
+
+            x0_hat(U, t) ,   U = alpha y + sigma eps
+
+        Args:
+            images: uint8 (n, C, H, W).
+            time: t in (0, 1]; at 1 nothing but the code tells of the image.
+            coded: whether it is told the image's code, where the model has codes; else the unconditional denoiser is asked.
+            seed: of the noise, that of image i a function of (seed, i).
+
+        Raises:
+            ModelError: for a VAE, which has no noise.
+            ValueError: if the time is out of range, or there is no unconditional denoiser to ask.
+        """
+        if not 0 < time <= 1:
+            raise ValueError(f"time must be above 0 and at most 1, found {time}.")
+        model = self.diffusion
+
+        def draw(x: Tensor, eps: Tensor, z: Tensor | None = None) -> Tensor:
+            t = times_like(x, time)
+            alpha, sigma = (expand_like(c(t), eps).to(eps) for c in (model.schedule.alpha, model.schedule.sigma))
+            return model.estimate(model.composite(z).x0(add_noise(model.state(x), eps, alpha, sigma), t))
+
+        codes = self.known_codes(images) if coded else None
+        return to_uint8(torch.from_numpy(self.batches(draw, self.tensor(images), self._noise(len(images), seed), codes)))
+
     def _render(
         self,
         z: Tensor | None,
@@ -139,8 +180,10 @@ class ImageCoder(ImageRunner):
 
         return to_uint8(torch.from_numpy(self.batches(draw, start, z)))
 
-    def _for_drawn_codes(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options with the `drawn_code_times` of the model, unless they say themselves when a code is used."""
+    def _for_drawn_codes(self, options: dict[str, Any], *, own_prior: bool = False) -> dict[str, Any]:
+        """The options with the times at which drawn codes tell the model anything, unless they say themselves."""
         if not isinstance(self.model, DiffusionModelBase):
             return options
-        return dict(zip(("code_from", "code_to"), self.model.drawn_code_times, strict=True)) | options
+        learned = self.loaded.prior is not None and not own_prior
+        times = self.model.drawn_code_times if learned else self.model.own_code_times
+        return dict(zip(("code_from", "code_to"), times, strict=True)) | options

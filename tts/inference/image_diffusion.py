@@ -1,6 +1,7 @@
 """The reverse diffusion of images: its options, and a denoiser that knows the code only part of the time."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from tts.diffusion import SAMPLERS, Composite, invert, sample, time_grid
 from tts.diffusion.samplers import Denoiser, Noise
+from tts.image.guided import GuidedModel
 from tts.image.model import DiffusionModelBase, clip_to_pixels
 
 GRIDS = ("uniform", "quadratic", "log_snr")
@@ -26,10 +28,13 @@ class ImageSampling:
     spread of Gaussian data within 2 %, where those of `ddim` on the uniform one lose a tenth to a half of it.
 
     The code conditions times t in (code_from, code_to]; elsewhere the unconditional denoiser is at work. For drawn
-    codes `ImageModel.sample` takes the `drawn_code_times` of the model unless these are given.
+    codes `ImageModel.sample` takes the model's own unless these are given.
+
+    `strength` and `factors` are of guided models (`GuidedModel.composite`): how far the frozen base is drawn to what the code
+    says, 1 as it was trained, and which factors draw it; None is all of them.
 
     Raises:
-        ValueError: naming the option, what was found and its range; `steps` is checked when a grid is made.
+        ValueError: naming the option, what was found and its range; `steps` and `factors` are checked when they are used.
     """
 
     sampler: str = "dpmpp_2m"
@@ -37,6 +42,8 @@ class ImageSampling:
     grid: str = "quadratic"
     code_from: float = 0.0
     code_to: float = 1.0
+    strength: float = 1.0
+    factors: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
@@ -45,6 +52,8 @@ class ImageSampling:
             raise ValueError(f"grid: found {self.grid!r}, expected one of {', '.join(GRIDS)}.")
         if not 0 <= self.code_from < self.code_to <= 1:
             raise ValueError(f"need 0 <= code_from < code_to <= 1, found {self.code_from} and {self.code_to}.")
+        if not math.isfinite(self.strength):
+            raise ValueError(f"strength: found {self.strength}, expected a number; 0 is the base alone, 1 as it was trained.")
 
     def for_inverted(self) -> "ImageSampling":
         """The options that lead noise of `forward` back."""
@@ -55,11 +64,22 @@ def denoiser_of(model: DiffusionModelBase, z: Tensor | None, options: ImageSampl
     """eps_hat(U, t) given codes z (B, N, d), or unconditional for None.
 
     Raises:
-        ValueError: if the options leave out the code at some times and the model has no unconditional denoiser.
+        ValueError: if the options leave out the code at some times and the model has no unconditional denoiser; if they have a
+            strength or factors and it is not guided, or has no such factor.
     """
+    plain = (options.strength, options.factors) == (1.0, None)
+    if isinstance(model, GuidedModel):
+        inside = model.composite(z, strength=options.strength, factors=options.factors)
+    elif plain:
+        inside = model.composite(z)
+    else:
+        raise ValueError(
+            f"strength and factors are of models that draw a frozen base to a code (pdae, disdiff, clip_guided), found a model "
+            f"of kind {model.config.kind.value}. Leave them out."
+        )
     if z is None or (options.code_from, options.code_to) == (0.0, 1.0):
-        return model.composite(z)
-    return PartTime(model.composite(z), model.composite(None), options.code_from, options.code_to)
+        return inside
+    return PartTime(inside, model.composite(None), options.code_from, options.code_to)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from tts.config import check_ranges
 from tts.errors import ModelError
 from tts.image.datasets import ImageSet, to_model
 from tts.image.stage_model import FirstStageModel
-from tts.inference.image_baselines import baseline_codes, random_features
+from tts.inference.image_baselines import FeatureExtractor, FrechetFeatures, baseline_codes
 from tts.inference.image_diffusion import ImageSampling
 from tts.inference.image_model import ImageModel
 from tts.inference.image_prior_fit import N_CODES, prior_figures
@@ -18,10 +18,15 @@ from tts.inference.image_reconstruction import perceptual_distance, reconstructi
 from tts.inference.image_runner import Images
 from tts.inference.image_split import SEED, unseen
 from tts.metrics.attributes import tad
+from tts.metrics.codes import standardise
 from tts.metrics.disentanglement import disentanglement_report
 from tts.metrics.images import frechet
 from tts.metrics.learners import Trees
+from tts.metrics.mutual_information import self_mig
 from tts.metrics.partition import Split, partition
+from tts.metrics.separation import latent_quality
+
+MIN_PROBED = 30  # images with attributes: of fewer a probe's parts say nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,7 @@ class EvaluationSettings:
     codes: int = 15_000  # images whose codes are scored, two thirds to fit on
     images: int = 256  # reconstructed
     samples: int = 1000  # drawn, and as many real ones beside them
+    features: FrechetFeatures = FrechetFeatures.random  # of the Fréchet distance
     trees: Trees = Trees.EXACT
     split: Split = Split.IID
     seed: int = 0
@@ -76,6 +82,9 @@ def evaluate_image_model(
         systems[name], conditions = score_codes(model.encode(pixels), images, index, settings, share)
         if baselines:
             systems |= _baselines(pixels, images, index, settings, share)
+        units = model.config
+        if "dci_d" in systems[name] and units.unit_dim > 1:
+            conditions.append(f"{name}: {units.n_units} units of {units.unit_dim} numbers, each reduced by PCA to one")
         systems[name] |= prior_figures(model.model, to_model(pixels[:N_CODES]), settings.seed)
     if model.draws or isinstance(model.model, FirstStageModel):
         pixels = images.images(_drawn_index(rng, len(images), settings.images, share))
@@ -86,8 +95,14 @@ def evaluate_image_model(
         conditions = [*conditions, _sizes(model, settings, options), perceptual]
     if model.draws:
         real = images.images(_drawn_index(rng, len(images), settings.samples, share))
-        systems[name]["frechet"] = sample_distance(model, real, settings.seed, options)
-        conditions = [*conditions, "Fréchet distance on features of a random network"]
+        extractor = settings.features.extractor()
+        systems[name]["frechet"] = sample_distance(model, real, settings.seed, options, extractor)
+        if model.has_own_prior and model.loaded.prior is not None:
+            systems[name]["frechet_own"] = sample_distance(model, real, settings.seed, options | {"own_prior": True}, extractor)
+        elif model.has_own_prior:
+            systems[name]["frechet_own"] = systems[name]["frechet"]
+        drawn = "of codes by the latent prior where one was trained" if model.has_codes else "of no codes"
+        conditions = [*conditions, f"Fréchet distance on features of {settings.features.described}, {drawn}"]
     return {"systems": systems, "conditions": conditions, "protocol": "; ".join(conditions)}
 
 
@@ -103,16 +118,17 @@ def score_codes(
     """Figures by name of codes (n, N, d) or (n, N) of the images at `index`, and their conditions.
 
     With `Split.HELD_OUT` and `share` of the images held out, classifiers are fitted on codes of seen images and every score is
-    read on those of unseen ones.
+    read on those of unseen ones. Where the ground truth is not known, what can be told of units and attributes without it.
     """
     labels, held = images.labels(index), settings.split is Split.HELD_OUT
-    if labels is None or codes.shape[1] < 2:
+    if codes.shape[1] < 2:
         return {}, []
-    if images.factors is None:
+    if labels is None or images.factors is None:
         rows = unseen(index, share) if held else np.full(len(index), True)
-        found = tad(codes[rows], labels[rows])
         seen = ", none of them seen in training" if held else ""
-        return {"tad": found.tad, "attributes": float(found.attrs)}, [f"{rows.sum()} codes{seen}"]
+        return _without_factors(codes[rows], None if labels is None else labels[rows], settings.seed), [
+            f"{rows.sum()} codes{seen}"
+        ]
     varied = [k for k, size in enumerate(images.factors.sizes) if size > 1]
     labels, sizes = labels[:, varied], [images.factors.sizes[k] for k in varied]
     n_train = 2 * len(codes) // 3
@@ -125,9 +141,25 @@ def score_codes(
     return report.figures() | {"active_units": float(report.active)}, [report.conditions()]
 
 
-def sample_distance(model: ImageModel, real: Images, seed: int, options: dict[str, Any]) -> float:
-    """Fréchet distance of as many samples as there are real images, on the features of a fixed random network."""
-    return frechet(random_features(real), random_features(model.sample(len(real), seed=seed, **options))).value
+def _without_factors(codes: NDArray[Any], labels: NDArray[np.int64] | None, seed: int) -> dict[str, float]:
+    """Active units and self-MIG; with attributes (n, K) also TAD, and the area under the ROC curve of those that vary."""
+    figures = {"active_units": float(standardise(codes).active.sum()), "self_mig": self_mig(codes, seed=seed).mean}
+    if labels is None:
+        return figures
+    found = tad(codes, labels)
+    figures |= {"tad": found.tad, "attributes": float(found.attrs)}
+    if len(codes) < MIN_PROBED:
+        return figures
+    parts = partition(labels, seed=seed)
+    varied = [k for k, y in enumerate(labels.T) if min(len(np.unique(y[rows])) for rows in (parts.train, parts.test)) > 1]
+    if varied:
+        figures["probe_auroc"] = latent_quality(codes, labels[:, varied], parts).auroc
+    return figures
+
+
+def sample_distance(model: ImageModel, real: Images, seed: int, options: dict[str, Any], features: FeatureExtractor) -> float:
+    """Fréchet distance of as many samples as there are real images, on features of any kind."""
+    return frechet(features(real), features(model.sample(len(real), seed=seed, **options))).value
 
 
 def _baselines(

@@ -12,7 +12,7 @@ from tts.diffusion import sample, time_grid
 from tts.image.datasets import ImageSet
 from tts.image.edit_times import Distance, Profile, measure_profile, rms_distance
 from tts.image.geometry.hspace import states_at
-from tts.image.geometry.paths import Path, frame_distances, ppl, unevenness
+from tts.image.geometry.paths import Path, frame_distances, path_lengths, ppl, unevenness
 from tts.image.geometry.scores import TimeScores, h_map, time_scores
 from tts.image.geometry.tangent import Map
 from tts.image.model import DiffusionModelBase
@@ -90,7 +90,7 @@ class GeometryMeter(ImageCoder):
         shown = images.images(rng.integers(len(images), size=settings.images))
         return GeometryReport(
             at=at,
-            ppl=ppl(draw, distance, a, b, generator),
+            ppl=ppl(path_lengths(draw, distance, a, b, generator)),
             frames={name: found.mean(0).tolist() for name, found in frames.items()},
             unevenness={name: float(np.mean([unevenness(row) for row in found])) for name, found in frames.items()},
             separability=self._separability(images, rng, settings),
@@ -149,7 +149,7 @@ class GeometryMeter(ImageCoder):
 def _drawer(model: DiffusionModelBase, z: Tensor | None, steps: int) -> Map:
     """noise -> images in [-1, 1], not clipped."""
     denoiser, times = model.composite(z), time_grid(model.schedule, steps)
-    return lambda noise: model.pixels(sample(denoiser, noise, model.schedule, times, sampler="ddim"))
+    return lambda noise: model.estimate(sample(denoiser, noise, model.schedule, times, sampler="ddim"))
 
 
 def _frames(draw: Map, path: Path, a: Tensor, b: Tensor, parts: int, distance: Distance) -> Tensor:

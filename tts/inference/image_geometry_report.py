@@ -7,14 +7,15 @@ from tts.image.edit_times import Profile
 from tts.image.geometry.scores import mean_scores
 from tts.inference.image_geometry import GeometryReport, GeometrySettings
 
-HEAD = "| t | RTL | ideal | isometry | MCN | VoR | VoR, sorted |\n|---|---|---|---|---|---|---|\n"
+HEAD = "| t | RTL | ideal | isometry | d | MCN | VoR | VoR, sorted |\n|---|---|---|---|---|---|---|---|\n"
 
 
 def geometry_table(report: GeometryReport, settings: GeometrySettings) -> str:
     """The figures as Markdown: by time with the means (mRTL) last, then those of images, of labels, and the times of edits."""
     rows = [*((f"{t:g}", scores) for t, scores in report.at.items()), ("mean", mean_scores(list(report.at.values())))]
     lines = [
-        f"| {name} | {s.mrtl:.4f} | {s.mrtl_ideal:.4f} | {s.isometry:.4f} | {s.mcn:.2f} | {s.vor:.3f} | {s.vor_sorted:.3f} |"
+        f"| {name} | {s.mrtl:.4f} | {s.mrtl_ideal:.4f} | {s.isometry:.4f} | {s.dimension} | {s.mcn:.2f} | {s.vor:.3f} "
+        f"| {s.vor_sorted:.3f} |"
         for name, s in rows
     ]
     images = ["", "| images | value |", "|---|---|", f"| PPL ({settings.distance.value}) | {report.ppl:.4g} |"]

@@ -90,7 +90,7 @@ class GuidedSampler(ImageCoder):
             n: how many.
             guidance: what is asked.
             noise: x_T, (n, …), from `invert` with the same options, which makes it an edit of images; None draws it.
-            codes: (n, N, d) of a model that has them; None draws them, and as in `sample` they have the `drawn_code_times`.
+            codes: (n, N, d) of a model that has them; None draws them, used as in `sample`.
             seed: of noise and codes.
             options: fields of `ImageSampling`.
 

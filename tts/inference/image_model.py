@@ -25,8 +25,8 @@ from tts.inference.image_walks import NoiseWalker, on_the_line
 class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseWalker, GeometryMeter):
     """An image model on a device. Images are uint8 (n, C, H, W), codes float32 (n, N, d).
 
-    Sampling options (`sampler`, `steps`, `grid`, `code_from`, `code_to`) are those of `ImageSampling`; a VAE has none, nor
-    noise. The same seed gives the same images.
+    Sampling options (`sampler`, `steps`, `grid`, `code_from`, `code_to`, `strength`, `factors`) are those of `ImageSampling`; a
+    VAE has none, nor noise. The same seed gives the same images.
     """
 
     @classmethod
@@ -39,21 +39,25 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
         """
         return cls(load_image_folder(Path(folder)), resolve_device(device))
 
-    def sample(self, n: int, *, seed: int = 0, **options: Any) -> Images:
+    def sample(self, n: int, *, seed: int = 0, own_prior: bool = False, **options: Any) -> Images:
         """n new images: on codes from `sample_codes`, or from the unconditional model where there are no codes.
 
-        New codes are not quite those of images, so by default they are used at the model's `drawn_code_times` only: guided
-        models leave them out of the tail (PDAE), InfoDiffusion has them in the second of two phases.
+        New codes are not quite those of images: by default PDAE leaves them out of the tail, and InfoDiffusion has those of
+        its own prior in the second of two phases only.
 
         Args:
             n: how many.
             seed: of codes and noise.
+            own_prior: codes are of the method's own prior though a latent prior was trained.
             options: fields of `ImageSampling`.
+
+        Raises:
+            ModelError: if an own prior is asked of a method that has none.
         """
-        options = self._for_drawn_codes(options)
+        options = self._for_drawn_codes(options, own_prior=own_prior)
         if not self.has_codes:
             return self.unconditional(n, seed=seed, **options)
-        return self.decode(self.sample_codes(n, seed=seed), seed=seed, **options)
+        return self.decode(self.sample_codes(n, seed=seed, own_prior=own_prior), seed=seed, **options)
 
     def reconstruct(self, images: Images, *, inverted: bool = False, seed: int = 0, **options: Any) -> Images:
         """decode(encode(images)); with `inverted` from the images' own noise, so that what the code lacks comes from there.

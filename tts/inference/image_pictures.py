@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tts.errors import DataError
 from tts.image.datasets import ImageSet
+from tts.image.guided import GuidedModel
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_grids import with_edits
 from tts.inference.image_model import ImageModel
@@ -17,6 +18,7 @@ Rows = list[Images]
 
 N_UNITS = 12  # of those that vary most, in traversals and swaps
 N_PROBE = 2000  # images that the direction of an edit is found on
+HIDDEN = (1.0, 0.9, 0.7, 0.5)  # times of single steps
 STRENGTHS = (-0.3, -0.15, 0.0, 0.15, 0.3)
 
 
@@ -47,7 +49,8 @@ def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: 
 
     Without codes a diffusion model shows `reconstructions` and `interpolations` of the images' own noise, and no more.
     For diffusion `swaps` and `traversals` are there again on the images' own noise, `…_inverted`. Rows of `swaps`: the images,
-    those that give to them, then for each unit the images with that unit of the givers.
+    those that give to them, then for each unit the images with that unit of the givers. `one_step` are the images, then at
+    each time of HIDDEN what one step makes of them: of guided methods the base first, then the model that is told the code.
 
     Args:
         model: any.
@@ -76,6 +79,8 @@ def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: 
     if model.is_diffusion:
         moved = [model.traverse(shown[:1], u, count=8, inverted=True, **options) for u in widest_units(model)]
         pictures["traversals_inverted"] = moved
+        told = (False, True) if isinstance(model.model, GuidedModel) else (True,)
+        pictures["one_step"] = [shown, *(model.denoise(shown, t, coded=coded, seed=seed) for t in HIDDEN for coded in told)]
     if images.label_names:
         direction = label_direction(model, images, label or images.label_names[0], 1, N_PROBE, seed)
         pictures["edits"] = with_edits(shown[:4], model.edit(shown[:4], direction, STRENGTHS, **options))

@@ -5,10 +5,15 @@ from typing import Any
 
 COLUMNS = {
     "factor_vae": "FactorVAE",
+    "beta_vae": "BetaVAE",
     "dci_d": "DCI-D",
     "dci_c": "DCI-C",
     "dci_i": "DCI-I",
     "mig": "MIG",
+    "sap": "SAP",
+    "modularity": "modularity",
+    "self_mig": "self-MIG",
+    "probe_auroc": "AUROC",
     "tad": "TAD",
     "active_units": "active",
     "ssim": "SSIM",
@@ -20,6 +25,7 @@ COLUMNS = {
     "ssim_base": "SSIM, base alone",
     "ssim_base_inverted": "SSIM, base alone, own x_T",
     "frechet": "Fréchet",
+    "frechet_own": "Fréchet, own prior",
     "prior_mmd": "MMD to prior",
     "prior_mean": "mean off prior",
     "prior_std": "std off prior",

@@ -1,11 +1,12 @@
 """Images that are drawn in a subspace first, by a smaller model of pooled images, and end in the full space."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import log2
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tts.diffusion import time_grid
@@ -23,7 +24,8 @@ from tts.inference.image_diffusion import ImageSampling, row_noise
 from tts.inference.image_runner import Images
 
 THRESHOLD = 3e-3  # of the orthogonal Fisher divergence
-N_MEASURED = 256  # images that complement and divergence are measured on
+N_COMPLEMENT = 5000  # images that the complement is measured on: its mean is added to every sample, so its noise must be small
+N_FISHER = 256  # those of them that the divergence is measured on
 N_TIMES = 25
 
 
@@ -54,15 +56,20 @@ class SubspaceSampler(ImageCoder):
                 "Train it with pool=1."
             )
         denoiser, projection = pooled_denoiser(full, small, levels), AveragePool(levels)
-        index = np.random.default_rng(seed).integers(len(images), size=N_MEASURED)
-        x = self.tensor(images.images(index)).to(self.device)
-        batches = x.split(self.batch_size)
-        complement = measure_complement(batches, projection)
+        index = np.random.default_rng(seed).choice(len(images), size=min(N_COMPLEMENT, len(images)), replace=False)
+
+        def read(index: NDArray[np.int64]) -> Iterator[Tensor]:
+            for start in range(0, len(index), self.batch_size):
+                yield self.tensor(images.images(index[start : start + self.batch_size])).to(self.device)
+
+        complement = measure_complement(read(index), projection)
         if time is None:
             times = torch.linspace(0.02, 0.98, N_TIMES, dtype=torch.float64)
             generator = torch.Generator().manual_seed(seed)
             draw = lambda u: torch.randn(u.shape, generator=generator).to(u)  # noqa: E731
-            fisher = orthogonal_fisher(full.composite(None), batches, projection, complement, full.schedule, times, draw)
+            fisher = orthogonal_fisher(
+                full.composite(None), [*read(index[:N_FISHER])], projection, complement, full.schedule, times, draw
+            )
             time = choose_time(times, fisher, threshold)
         return Subspace(projection, complement, time, denoiser)
 

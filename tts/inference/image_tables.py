@@ -40,3 +40,8 @@ def steps_table(report: StepReport, loss: float) -> str:
         columns = (report.rollout, report.jump, report.still, report.consistency, report.pixels)
         lines.append(f"| {k} | " + " | ".join(f"{column[k]:.4f}" for column in columns) + " |")
     return "\n".join(lines) + f"\n\nValidation loss {loss:.4f}.\n"
+
+
+def blocks_line(sizes: tuple[int, ...]) -> str:
+    """The sizes of the blocks that a soft weight led to, as a paragraph of Markdown."""
+    return f"\nBlocks found: {' '.join(str(size) for size in sizes)}.\n"

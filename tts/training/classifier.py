@@ -28,7 +28,7 @@ class ClassifierTraining:
     steps: int = 6000
     batch_size: int = 64
     n_held_out: int = 1000  # images never trained on, by which accuracy and residuals are measured
-    lr: float = 1e-3  # falls to 0 linearly
+    lr: float = 2e-3  # falls to 0 linearly
     weight_decay: float = 0.05
     clip: float = 1.0  # norm of the gradient
     seed: int = 0

@@ -24,12 +24,14 @@ class EditGoal:
     """What an edit is to do to images (n, C, H, W), uint8.
 
     direction: in the encoder's features, (F,), or (n, F) of each image.
+    distance: along it, from what lacks the attribute to what has it; 0 where pairs show how far to go.
     after: the images as they shall be, where pairs show it.
     cosine: of the descriptions of source and target, for t_edit.
     """
 
     images: Images
     direction: Tensor
+    distance: float = 0.0
     after: Images | None = None
     cosine: float = 1.0
 
@@ -82,7 +84,8 @@ def group_goal(encoder: ImageEncoder, model: ImageModel, without: Images, having
     """
     before, after = (_features_of(encoder, model, pixels) for pixels in (without, having))
     direction = group_direction(lambda features: features, before, after)
-    return EditGoal(images=without[:n], direction=direction)
+    distance = float((after.mean(dim=0) - before.mean(dim=0)) @ direction)
+    return EditGoal(images=without[:n], direction=direction, distance=distance)
 
 
 def pair_goal(
@@ -114,7 +117,9 @@ def text_goal(texts: ContrastiveModel | None, images: Images, source: str, targe
     if texts is None:
         raise ModelError("words need an encoder that knows them: give --encoder the folder of a model of kind contrastive.")
     direction, cosine = text_direction(texts.encode_text, [source], [target])
-    return EditGoal(images=images, direction=direction, cosine=min(1.0, max(cosine, 1e-3)))
+    cosine = min(1.0, max(cosine, 1e-3))
+    # of two vectors of length 1
+    return EditGoal(images=images, direction=direction, distance=(2 - 2 * cosine) ** 0.5, cosine=cosine)
 
 
 def _features_of(encoder: ImageEncoder, model: ImageModel, images: Images) -> Tensor:

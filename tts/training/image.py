@@ -1,6 +1,7 @@
 """Training of image models: the Lightning module around any RepresentationModel."""
 
 import copy
+import dataclasses
 import math
 import time
 from typing import Any
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from tts.errors import ModelError
+from tts.image.base import BaseModel
 from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.training.image_config import ImageOptimizer, ImageTrainConfig
+from tts.training.isometry import first_weight
 
 
 class ImageTask(L.LightningModule):
@@ -34,10 +37,19 @@ class ImageTask(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor | None], batch_index: int) -> None:
         """One step of every phase on images (B, C, H, W) in [-1, 1] and labels (B, K) or None."""
         began = time.process_time()
+        if isinstance(self.model, BaseModel) and self.model.config.isometry.balance:
+            self._weigh_isometry(first_weight(self.model, batch[0], self.config.seed))
         finite = self._train_on(*batch)
         self.batches += 1
         self.cpu_seconds += time.process_time() - began
         self._count_bad_steps(finite)
+
+    def _weigh_isometry(self, weight: float) -> None:
+        """Fix the weight of the isometry term, here and in the model folder, in the place of the balance that found it."""
+        self.print(f"isometry term: weight {weight:.4g}")
+        for model in (m for m in (self.model, self.ema) if isinstance(m, BaseModel)):
+            isometry = dataclasses.replace(model.config.isometry, weight=weight, balance=0.0)
+            model.config = dataclasses.replace(model.config, isometry=isometry)
 
     def _train_on(self, x: Tensor, labels: Tensor | None) -> bool:
         """The phases' steps, then the moving average; whether all gradients were finite."""
@@ -114,11 +126,13 @@ class ImageTask(L.LightningModule):
         return made
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The time sampler's statistics, the batches seen, left-out ones too, and the counts belong to the run."""
+        """The time sampler's statistics, all batches seen, the counts and what was found belong to the run."""
         checkpoint["batches"], checkpoint["bad_steps"] = self.batches, self.bad_steps
         checkpoint["cpu_seconds"] = self.cpu_seconds
         if isinstance(self.model, DiffusionModelBase):
             checkpoint["times"] = self.model.times.state_dict()
+        if isinstance(self.model, BaseModel):
+            checkpoint["isometry_weight"] = self.model.config.isometry.weight
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """See on_save_checkpoint."""
@@ -126,6 +140,8 @@ class ImageTask(L.LightningModule):
         self.cpu_seconds = checkpoint["cpu_seconds"]
         if isinstance(self.model, DiffusionModelBase):
             self.model.times.load_state_dict(checkpoint["times"])
+        if isinstance(self.model, BaseModel) and self.model.config.isometry.balance:
+            self._weigh_isometry(checkpoint["isometry_weight"])
 
 
 def learning_rate(step: int, settings: ImageOptimizer, steps: int) -> float:

@@ -1,5 +1,6 @@
 """Every method on one base, trained and scored: one table of methods and seeds."""
 
+import dataclasses
 import logging
 import re
 from collections.abc import Callable
@@ -11,13 +12,15 @@ from typing import Any
 from tts.data.files import read_json, write_json, write_text
 from tts.device import resolve_device
 from tts.image.clip_guided import ClipGuided
-from tts.image.datasets import open_images
+from tts.image.datasets import ImageSet, open_images
 from tts.image.guided import GuidedModel
 from tts.image.registry import MODELS
+from tts.image.usage import CodeIgnored
 from tts.inference.image_baselines import BASELINES
 from tts.inference.image_evaluation import EvaluationSettings, evaluate_baselines, evaluate_image_model, fast_settings
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_model import ImageModel
+from tts.inference.whole_folder import PACKED
 from tts.metrics.learners import Trees
 from tts.training.image_benchmark_table import benchmark_table
 from tts.training.image_config import ImageTrainConfig, load_image_config
@@ -27,6 +30,9 @@ from tts.training.image_run import train_image_model
 
 logger = logging.getLogger(__name__)
 
+DIFFUSION = ("encdiff", "diffae", "infodiffusion", "pdae", "disdiff", "clip_guided")
+VAES = ("vae", "betavae", "annealedvae", "factorvae", "tcvae", "infovae", "dipvae", "guidedvae", "deformablevae")
+TOLD_FACTORS, TOLD_LABELS = ("clip_guided",), ("guidedvae",)  # what learns from more than the images
 PROBE_STEPS = 100
 FAST_PRIOR = {"steps": 60, "n_codes": 256}
 FAST = ("steps=60", "batch_size=16", "optimizer.warmup=10")
@@ -38,7 +44,7 @@ class Benchmark:
 
     data, size: the images.
     methods: kinds of `tts.image.registry`, with presets METHOD_PROFILE; a variant has settings of its own after a colon, as in
-        "disdiff:model.factor_loss.weight=0", commas between several.
+        "disdiff:model.factor_loss.weight=0", commas between several. None are `every_method` of the data.
     seeds: of each method.
     minutes: CPU minutes that each method may train, its base aside; 0 is the steps of its preset.
     sampling_steps, images, samples: of the reconstructions and samples that are measured.
@@ -49,7 +55,7 @@ class Benchmark:
 
     data: str = "shapes"
     size: int = 32
-    methods: tuple[str, ...] = ("encdiff", "diffae", "infodiffusion", "pdae", "disdiff", "betavae", "factorvae")
+    methods: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     profile: str = "mini"
     minutes: float = 0.0
@@ -78,6 +84,12 @@ class Benchmark:
         return EvaluationSettings(images=self.images, samples=self.samples, trees=self.trees, seed=seed)
 
 
+def every_method(images: ImageSet) -> tuple[str, ...]:
+    """All methods but those that must be told what is not known of these images."""
+    unknown = [*(TOLD_FACTORS if images.factors is None else ()), *(() if images.label_names else TOLD_LABELS)]
+    return tuple(method for method in (*DIFFUSION, *VAES) if method not in unknown)
+
+
 def run_benchmark(benchmark: Benchmark, out: Path, device: str = "auto") -> str:
     """Train and score every method with every seed; the table, which is also in `out`/RESULTS.md after each row.
 
@@ -88,6 +100,8 @@ def run_benchmark(benchmark: Benchmark, out: Path, device: str = "auto") -> str:
     Raises:
         ConfigError, DataError, ModelError: as the trainings.
     """
+    if not benchmark.methods:
+        benchmark = dataclasses.replace(benchmark, methods=every_method(open_images(benchmark.data, size=benchmark.size)))
     configs = {method: benchmark.config(method) for method in benchmark.methods}
     kinds = {method: MODELS[config.model.kind].model for method, config in configs.items()}
     base = encoder = None
@@ -134,11 +148,18 @@ def _trained_and_scored(benchmark: Benchmark, method: str, seed: int, out: Path,
     if benchmark.minutes:
         overrides.append(f"steps={_steps(benchmark, method, out, parts, device)}")
     config = benchmark.config(method, *overrides)
-    folder = train_image_model(config, out / f"{slug(method)}-seed{seed}", parts=parts)
+    exp = out / f"{slug(method)}-seed{seed}"
+    remarks: list[str] = []
+    try:
+        folder = train_image_model(config, exp, parts=parts)
+    except CodeIgnored as err:  # a row like others: what comes of it is seen in its figures
+        folder, remarks = exp / PACKED, [f"{method}, seed {seed}: the denoiser ignores the code"]
+        logger.warning("%s, seed %d: %s", method, seed, err)
     if config.model.n_units:
         prior = PriorTraining(seed=seed, threads=config.threads, **(FAST_PRIOR if benchmark.fast else {}))
         train_latent_prior(prior, folder, device=device)
-    return _scored(benchmark, method, folder, seed, device)
+    row = _scored(benchmark, method, folder, seed, device)
+    return row | {"conditions": [*row["conditions"], *remarks]}
 
 
 def _scored(benchmark: Benchmark, method: str, folder: Path, seed: int, device: str) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from tts.config import check_ranges
+from tts.diffusion import time_grid
 from tts.image.datasets import to_model
 from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, FixedDelta, FixedDeltaConfig
 from tts.image.directional import ImageEncoder
+from tts.image.edit_steps import Attribute
 from tts.image.edit_times import Profile
 from tts.image.h_space import h_space
 from tts.inference.edit_folder import EditConfig, model_fingerprint, save_edit
@@ -17,9 +19,11 @@ from tts.inference.image_distance import DistanceKind
 from tts.inference.image_model import ImageModel
 from tts.inference.image_runner import Images
 from tts.training.asyrp import AsyrpTraining, EditLatents, invert_images, train_delta
+from tts.training.edit_gain import gauged_gain
 from tts.training.edit_goals import EditGoal
 
 N_PROFILE = 32  # images whose profile is measured
+N_GAUGED = 16  # images that the gain is measured on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +78,19 @@ def train_edit(settings: EditSettings, model: ImageModel, goal: EditGoal, encode
     delta = _new_delta(settings, model, latents)
     generator = torch.Generator().manual_seed(settings.seed)
     loss = train_delta(replace(settings.asyrp, t_edit=t_edit), network, delta, latents, encoder, generator)
+    gain = 1.0
+    if goal.distance:
+        some = latents.rows(torch.arange(min(N_GAUGED, len(u))))
+        space, attribute = h_space(network, some.z), Attribute(delta=delta, steps=steps, t_edit=t_edit)
+        times = time_grid(network.schedule, steps)
+        gain = gauged_gain(space, attribute, some.u, times, encoder, latents.direction, goal.distance)
     config = EditConfig(
         name=settings.name,
         model=model_fingerprint(network),
         steps=steps,
         t_edit=t_edit,
         t_boost=profile.t_boost() if settings.boost else 0.0,
+        gain=gain,
         block=delta.config if isinstance(delta, DeltaBlock) else None,
         fixed=delta.config if isinstance(delta, FixedDelta) else None,
     )

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from tts.errors import ConfigError, ModelError
-from tts.image.base import BaseModel
+from tts.image.base import BaseConfig, BaseModel
 from tts.image.clip_guided import ClipGuided, ClipGuidedConfig
 from tts.image.config import DiffusionModelConfig, ModelConfig
 from tts.image.contrastive import ContrastiveConfig, ContrastiveModel
@@ -19,6 +19,7 @@ from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.image.registry import MODELS, build_model
 from tts.image.stage_losses import Features
 from tts.image.stage_model import FirstStageConfig, FirstStageModel
+from tts.image.vae_config import GuidedVaeConfig
 from tts.inference.image_folder import load_image_folder
 from tts.metrics.efficientnet import load_efficientnet_lite0
 
@@ -46,6 +47,11 @@ class Parts:
         guided = issubclass(method, GuidedModel)
         if guided and self.base is None:
             raise ConfigError(f"model.kind: {kind} needs --base: the folder of a trained ddpm; none was given.")
+        if isinstance(config, BaseConfig) and config.isometry.balance and self.init is None:
+            raise ConfigError(
+                "model.isometry.balance: it weighs the term by the gradients of a trained model. Give one to go on from "
+                "(--init), or model.isometry.weight and a balance of 0."
+            )
         takes = {
             "base": guided,
             "first stage": issubclass(method, DiffusionModelBase) and not guided and self.init is None,
@@ -87,6 +93,10 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
         config = dataclasses.replace(config, contrastive=_load(parts.encoder, ContrastiveModel).config)
     if isinstance(config, ContrastiveConfig | LabelledConfig) and images.factors is not None:
         config = dataclasses.replace(config, factor_names=images.factors.names, factor_sizes=images.factors.sizes)
+    if isinstance(config, GuidedVaeConfig) and not config.attributes:
+        sizes = images.factors.sizes if images.factors is not None else (2,) * len(images.label_names)
+        chosen = [column for column, size in enumerate(sizes) if size > 1][: config.n_units - 1]
+        config = dataclasses.replace(config, attributes=tuple(chosen), classes=tuple(sizes[column] for column in chosen))
     return config
 
 

@@ -88,7 +88,7 @@ def export(task: ImageTask, images: ImageSet, exp: Path, step: int) -> Path:
     """Write `exp`/model from the moving average of the weights; the folder.
 
     Raises:
-        ModelError: after `z_usage_after` steps, if the denoiser ignores the code; the folder is there all the same.
+        CodeIgnored: after `z_usage_after` steps, if the denoiser ignores the code; the folder is there all the same.
     """
     config = task.config
     if isinstance(task.ema, FirstStageModel):

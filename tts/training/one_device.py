@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from tts.config import to_dict
+from tts.config import to_dict, with_defaults
 from tts.data.files import read_json, some, write_json
 from tts.device import resolve_device, resolve_precision
 from tts.errors import ModelError
@@ -82,7 +82,7 @@ def checkpoint_to_resume(config: Any, out: Path, keys: Sequence[str], resume: st
     if path.exists():
         if resume == "never":
             raise ModelError(f"{out} holds a run already. Give another --out, or --resume auto to go on with it.")
-        old, new = read_json(path), to_dict(config)
+        old, new = with_defaults(read_json(path), config), to_dict(config)
         changed = [f"{key}: {old.get(key)} -> {new[key]}" for key in keys if old.get(key) != new[key]]
         if changed:
             raise ModelError(

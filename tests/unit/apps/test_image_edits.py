@@ -3,6 +3,7 @@
 The models are tiny and untrained; images are drawn ones, and a user's own folder of files without labels.
 """
 
+import argparse
 import json
 
 import numpy as np
@@ -11,11 +12,14 @@ import torch
 from PIL import Image
 
 from tts.apps.cli import main
+from tts.apps.cli.image import train_hae
+from tts.diffusion import time_grid
 from tts.image.base import BaseConfig
 from tts.image.config import UNetConfig
 from tts.image.contrastive import ContrastiveConfig
 from tts.image.datasets import open_images
 from tts.image.diffae import DiffAeConfig
+from tts.image.groups.trajectories import START
 from tts.image.labelled import LabelledConfig
 from tts.image.registry import build_model
 from tts.image.shapes import Shapes
@@ -24,6 +28,7 @@ from tts.inference.classifier_folder import load_classifier
 from tts.inference.hae_folder import load_hae
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_folder import LoadedImageModel, TrainedOn, save_image_folder
+from tts.inference.image_model import ImageModel
 from tts.testing import seeded
 
 UNET = UNetConfig(base=8, multipliers=(1,), attention=(False,), unshuffle=4)
@@ -236,6 +241,31 @@ def test_a_homomorphism_autoencoder_learns_moves_of_sprites_and_steps_of_denoisi
     assert images_in(root / "hae.png", rows=8) == 9
 
 
+@pytest.mark.parametrize("model", [False, True])
+def test_a_soft_weight_trains_one_block_and_writes_the_sizes_that_it_came_apart_into(root, ddpm, capsys, model):
+    out, sprites = root / "soft", ["--size", "8", "--positions", "8", "--reach", "2"]
+    moves = ["--model", ddpm, "--runs", "16", "--denoising-steps", "10", "--device", "cpu"] if model else sprites
+    small = ["--out", str(out), "--steps", "2", "--batch-size", "4", "--restarts", "1", "--threads", "1"]
+    assert main(["image", "train-hae", *moves, "--soft-weight", "0.5", *small]) == 0
+    config = load_hae(out).config
+    assert (config.blocks, config.soft_weight) == ((8,) if model else (4,), 0.5)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Blocks found: ")]
+    sizes = [int(size) for size in lines[0].removeprefix("Blocks found: ").removesuffix(".").split()]
+    assert len(lines) == 1 and sum(sizes) == sum(config.blocks) and lines[0] in (out / "README.md").read_text()
+
+
+def test_denoising_that_is_learnt_begins_where_its_first_action_is_like_the_others(root, ddpm, tmp_path):
+    parser = argparse.ArgumentParser()
+    train_hae.add_arguments(parser)
+    words = ["--model", ddpm, "--runs", "8", "--denoising-steps", "10", "--device", "cpu", "--out", str(tmp_path)]
+    learnt, held_out = train_hae._denoising(parser.parse_args(words))
+    steps = held_out.places[0, :, 0].diff()
+    schedule = ImageModel.from_pretrained(ddpm, "cpu").diffusion.schedule
+    assert float(learnt.places[0, 0, 0]) == pytest.approx(float(schedule.log_snr(torch.tensor(START)) / 2), abs=1e-4)
+    plain = (schedule.log_snr(time_grid(schedule, 10)[:-1]) / 2).diff()
+    assert steps[0] < 3 * steps[1] and plain[0] > 5 * plain[1]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
@@ -266,6 +296,12 @@ def test_a_homomorphism_autoencoder_learns_moves_of_sprites_and_steps_of_denoisi
         (["train-edit", "--source-text", "a", "--target-text", "b", "--encoder", "DIFFAE"], 1, "kind contrastive"),
         (["train-classifier"], 1, "no known factors"),
         (["train-hae", "--runs", "2"], 2, "--runs and --denoising-steps"),
+        (
+            ["train-hae", "--runs", "8", "--denoising-steps", "9", "--soft-weight", "1", "--transition", "free"],
+            2,
+            "no matrices",
+        ),
+        (["train-hae", "--runs", "8", "--denoising-steps", "9", "--soft-weight", "-1"], 1, "hae.soft_weight"),
         (["train-hae", "--runs", "8", "--denoising-steps", "9", "--blocks", "0"], 1, "hae.blocks"),
     ],
 )

@@ -68,7 +68,7 @@ def test_the_scale_makes_the_latents_of_unit_spread_changes_no_image_and_is_save
     assert other.scale == stage.scale != 1
 
 
-def test_latents_are_not_quantised_unless_asked_for():
+def test_latents_are_quantised_where_images_are_finished_alone():
     stage = vq()
     stage.codebook.start(torch.randn(64, 3, generator=generator()), generator())
     y = stage.encode(images())
@@ -76,8 +76,8 @@ def test_latents_are_not_quantised_unless_asked_for():
     torch.testing.assert_close(stage.decode(y), stage.decoder(y))
     quantized = stage.quantize(y).movedim(1, -1).flatten(0, -2)
     assert (quantized[:, None] - stage.codebook.vectors).abs().sum(-1).min(1).values.max() < 1e-5
-    torch.testing.assert_close(stage.decode(y, quantize=True), stage.decoder(stage.quantize(y)))
-    assert (stage.decode(y, quantize=True) - stage.decode(y)).abs().max() > 1e-4
+    torch.testing.assert_close(stage.finish(y), stage.decoder(stage.quantize(y)))
+    assert (stage.finish(y) - stage.decode(y)).abs().max() > 1e-4
 
 
 def test_the_gradient_of_the_quantiser_is_the_identity():

@@ -227,7 +227,7 @@ class LatentDisDiff(DisDiff):
     def state(self, x):
         return self.stage.encode(x)
 
-    def pixels(self, y):
+    def estimate(self, y):
         return self.stage.decode(y)
 
 
@@ -243,7 +243,7 @@ def test_in_latents_the_codes_are_read_off_decoded_estimates_and_the_first_stage
     u = torch.randn(4, 3, 8, 8, generator=generator())
     with torch.no_grad():
         y = sample(model.composite(model.encode(x)), u, model.schedule, time_grid(model.schedule, 3))
-    assert model.pixels(y).shape == x.shape
+    assert model.estimate(y).shape == x.shape
 
 
 def test_the_share_of_batches_with_the_factor_loss_changes_its_cost_and_not_its_mean():

@@ -14,9 +14,10 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def make_model(**values):
+def make_model(attributes=(0,), classes=(2,)):
     torch.manual_seed(0)
-    return GuidedVae(GuidedVaeConfig(size=8, width=4, hidden=16, n_units=5, classifier_width=8, **values))
+    sizes = {"size": 8, "width": 4, "hidden": 16, "n_units": 5, "classifier_width": 8}
+    return GuidedVae(GuidedVaeConfig(attributes=attributes, classes=classes, **sizes))
 
 
 def batch(n=12):

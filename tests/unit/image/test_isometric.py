@@ -12,7 +12,7 @@ from tts.image.config import UNetConfig
 from tts.image.encdiff import EncDiffConfig
 from tts.image.geometry.hspace import encoder_half
 from tts.image.geometry.isometry import isometry_loss
-from tts.image.geometry.scores import geometry_scores, h_map
+from tts.image.geometry.scores import h_map, mean_scores, time_scores
 from tts.image.infodiffusion import InfoDiffusionConfig
 from tts.image.isometric import IsometryConfig, isometry_term
 from tts.image.pdae import PdaeConfig
@@ -155,10 +155,10 @@ def test_a_model_that_is_always_told_a_code_needs_one_and_infodiffusion_has_an_e
 
 def test_the_scores_of_a_model_are_repeatable_and_within_their_ranges():
     model, (a, b) = tiny().eval(), (states(3), torch.randn(3, *SHAPE, generator=generator(4)))
-    squared = lambda x, y: (x - y).flatten(1).square().sum(1)  # noqa: E731
-    found, again = (geometry_scores(model, (a, b), squared, generator(), times=(1.0, 0.5), steps=3, parts=4) for _ in range(2))
-    assert found == again
-    assert (
-        found.isometry > 0 and found.mrtl >= 1 and found.mcn >= 1 and found.vor > 0 and found.vor_sorted > 0 and found.ppl > 0
+    found, again = (
+        mean_scores([time_scores(model, (a, b), generator(), t, steps=3, parts=4) for t in (1.0, 0.5)]) for _ in range(2)
     )
+    assert found == again
+    assert found.mrtl >= 1 and found.mcn >= 1 and found.vor > 0 and found.vor_sorted > 0
+    assert found.dimension == 63 and 0 < found.isometry < 62  # 8 x 8 pixels on a sphere; h has 8 channels of 4 x 4
     assert 1.05 < found.mrtl_ideal < 1.15

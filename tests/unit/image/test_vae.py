@@ -37,7 +37,7 @@ MODELS = {
     "dip_i": (DipVae, DipVaeConfig()),
     "dip_ii": (DipVae, DipVaeConfig(covariance=DipKind.ii, diagonal=10.0)),
     "info": (InfoVae, InfoVaeConfig()),
-    "guided": (GuidedVae, GuidedVaeConfig(n_units=6)),
+    "guided": (GuidedVae, GuidedVaeConfig(n_units=6, attributes=(0,), classes=(2,))),
     "deformable": (DeformableVae, DeformableVaeConfig()),
 }
 every_model = pytest.mark.parametrize("name", MODELS)

@@ -50,7 +50,7 @@ def test_a_configuration_comes_back_from_plain_values(config):
         (InfoVaeConfig, {"alpha": -5.0, "divergence": 2.0}, "alpha"),
         (GuidedVaeConfig, {"attributes": (0, 1)}, "model.classes"),
         (GuidedVaeConfig, {"attributes": (1, 1), "classes": (2, 2)}, "model.classes"),
-        (GuidedVaeConfig, {"n_units": 1}, "model.n_units"),
+        (GuidedVaeConfig, {"n_units": 1, "attributes": (0,), "classes": (2,)}, "model.n_units"),
         (GuidedVaeConfig, {"classes": (1,)}, "model.classes"),
         (DeformableVaeConfig, {"n_units": 2}, "model.n_units"),
     ],

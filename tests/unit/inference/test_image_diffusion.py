@@ -6,7 +6,9 @@ import torch
 
 from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import DiffusionConfig, UNetConfig
+from tts.image.disdiff import DisDiffConfig
 from tts.image.infodiffusion import InfoDiffusion, InfoDiffusionConfig
+from tts.image.registry import build_model
 from tts.inference.image_coder import ImageCoder
 from tts.inference.image_diffusion import ImageSampling, denoiser_of, forward, reverse
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
@@ -95,3 +97,29 @@ def test_each_phase_is_the_denoiser_of_its_own(infodiffusion):
     torch.testing.assert_close(both(u, late), given(u, late))
     torch.testing.assert_close(both(u, early), alone(u, early))
     assert not torch.allclose(alone(u, late), given(u, late))
+
+
+def test_a_guided_model_is_drawn_as_far_as_asked_and_by_the_factors_asked(infodiffusion):
+    config = DisDiffConfig(channels=1, size=8, n_units=3, unit_dim=2, encoder_width=4, unet=UNET)
+    model = seeded(lambda: build_model(config), spread=0.2).eval()
+    z, u, t = torch.randn(2, 3, 2, generator=torch.Generator().manual_seed(1)), noise(2)[:, :1], torch.full((2,), 0.5)
+
+    def made(**options):
+        with torch.no_grad():
+            return denoiser_of(model, z, ImageSampling(**options))(u, t)
+
+    base, one = made(strength=0.0), made()
+    torch.testing.assert_close(base, model.composite(None)(u, t))
+    torch.testing.assert_close(made(strength=2.5), base + 2.5 * (one - base))
+    parts = sum(made(factors=(c,)) - base for c in range(3))
+    torch.testing.assert_close(base + parts, one)
+    assert (made(factors=(1,)) - base).abs().max() > 1e-4
+    torch.testing.assert_close(made(factors=(0,), strength=2.0), base + 2 * (made(factors=(0,)) - base))
+    with pytest.raises(ValueError, match=r"factors must be in 0 to 2, found \[3\]"):
+        made(factors=(3,))
+    with pytest.raises(ValueError, match="found a model of kind infodiffusion"):
+        denoiser_of(infodiffusion, codes(), ImageSampling(strength=2.0))
+    with pytest.raises(ValueError, match="found a model of kind ddpm"):
+        denoiser_of(gaussian(), None, ImageSampling(factors=(0,)))
+    with pytest.raises(ValueError, match="strength: found nan"):
+        ImageSampling(strength=float("nan"))

@@ -10,14 +10,15 @@ from tts.errors import ModelError
 from tts.image.datasets import open_images
 from tts.image.registry import build_model
 from tts.image.vae_config import BetaVaeConfig
-from tts.inference import image_evaluation
-from tts.inference.image_baselines import random_features
+from tts.inference import image_baselines, image_evaluation
+from tts.inference.image_baselines import FrechetFeatures, random_features
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, score_codes
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_model import ImageModel
 from tts.inference.image_report import image_table
 from tts.inference.image_split import unseen
+from tts.metrics.images import frechet
 from tts.metrics.learners import Trees
 from tts.metrics.partition import Split
 
@@ -47,13 +48,14 @@ def test_a_model_is_scored_beside_a_random_encoder_and_pca_and_its_images_measur
     own = found["systems"]["betavae"]
     truth = images.images(np.random.default_rng(0).permutation(len(images))[:1])
     prior = {"prior_mmd", "prior_mean", "prior_std"}
-    assert own.keys() == {"mig", "mse", "ssim", "frechet"} | prior and own["frechet"] > 0
+    assert own.keys() == {"mig", "mse", "ssim", "frechet", "frechet_own"} | prior
+    assert own["frechet"] == own["frechet_own"] > 0
     assert 0 < own["mse"] < 1 and truth.shape == (1, 3, 16, 16)
     assert found["conditions"] == [
         "60 codes",
         "4 images reconstructed and 8 drawn",
         "no perceptual distance: efficientnet-lite0 is not installed (extra features)",
-        "Fréchet distance on features of a random network",
+        "Fréchet distance on features of a random network, of codes by the latent prior where one was trained",
     ]
     assert found["protocol"] == "; ".join(found["conditions"])
     assert evaluate_image_model(model, images, SETTINGS, baselines=False)["systems"].keys() == {"betavae"}
@@ -80,9 +82,38 @@ def test_held_out_scores_are_read_on_images_the_model_was_trained_without(images
         evaluate_image_model(model, images, settings)
 
 
-def test_without_labels_or_with_one_unit_there_is_nothing_to_score(images):
+def test_with_one_unit_there_is_nothing_to_score(images):
     index = np.arange(10)
     assert score_codes(np.zeros((10, 1)), images, index, SETTINGS) == ({}, [])
+
+
+class Photos:
+    """Images of which some attributes are known, or nothing."""
+
+    factors = None
+
+    def __init__(self, labels):
+        self._labels = labels
+
+    def labels(self, index):
+        return None if self._labels is None else self._labels[index]
+
+
+def test_without_factors_units_are_judged_by_each_other_and_by_attributes_where_there_are_any():
+    rng = np.random.default_rng(0)
+    attributes = np.stack([rng.integers(2, size=300), rng.integers(2, size=300), np.ones(300, dtype=np.int64)], axis=1)
+    codes = np.stack([attributes[:, 0] + 0.01 * rng.normal(size=300), rng.normal(size=300), np.zeros(300)], axis=1)
+    figures, conditions = score_codes(codes, Photos(None), np.arange(300), SETTINGS)
+    assert figures.keys() == {"active_units", "self_mig"} and figures["active_units"] == 2
+    assert 0.4 < figures["self_mig"] < 0.65 and conditions == [
+        "300 codes"
+    ]  # two units of three that know nothing of each other
+    known, _ = score_codes(codes, Photos(attributes), np.arange(300), SETTINGS)
+    assert known["attributes"] == 1 and known["tad"] == pytest.approx(0.5, abs=0.06)
+    assert known["probe_auroc"] == pytest.approx(0.75, abs=0.08)  # one attribute known, one by chance, one that never varies
+    assert {name: known[name] for name in figures} == figures
+    few, _ = score_codes(codes[:4], Photos(attributes), np.arange(4), SETTINGS)
+    assert np.isfinite([few["active_units"], few["self_mig"], few["tad"]]).all()
 
 
 def test_random_features_are_the_same_every_time_and_leave_the_global_state(images):
@@ -102,3 +133,21 @@ def test_the_table_has_a_column_for_what_is_known():
         "| a | 0.250 | – | 12,345 |",
         "| b | – | 0.0123 | – |",
     ]
+
+
+def test_the_frechet_distance_is_on_the_features_that_were_asked_for_and_says_so(model, images, monkeypatch):
+    class Sizes:
+        def vectors(self, x):
+            return torch.stack([x.mean(dim=(1, 2, 3)), x.flatten(1).std(dim=1)], dim=1)
+
+    monkeypatch.setattr(image_evaluation, "score_codes", lambda codes, *rest: ({}, []))
+    monkeypatch.setattr(image_evaluation, "perceptual_distance", lambda: None)
+    monkeypatch.setattr(image_baselines, "imagenet_features", Sizes)
+    settings = dataclasses.replace(SETTINGS, features=FrechetFeatures.lite0)
+    found = evaluate_image_model(model, images, settings, baselines=False)
+    assert found["conditions"][-1].startswith("Fréchet distance on features of efficientnet-lite0, which is no FID, of codes")
+    rng = np.random.default_rng(0)
+    rng.permutation(len(images)), rng.integers(len(images), size=4)
+    pixels = [images.images(rng.integers(len(images), size=8)), model.sample(8, seed=0)]
+    expected = frechet(*(Sizes().vectors(torch.from_numpy(x).float() / 127.5 - 1).numpy() for x in pixels)).value
+    assert found["systems"]["betavae"]["frechet"] == pytest.approx(expected, rel=1e-4)

@@ -10,7 +10,8 @@ import torch
 from tts.errors import DataError, ModelError
 from tts.image.base import BaseConfig
 from tts.image.config import UNetConfig
-from tts.image.datasets import open_images
+from tts.image.datasets import open_images, to_uint8
+from tts.image.disdiff import DisDiffConfig
 from tts.image.encdiff import EncDiffConfig
 from tts.image.infodiffusion import InfoDiffusionConfig
 from tts.image.latent_prior import LatentPrior, LatentPriorConfig
@@ -144,6 +145,22 @@ def test_the_code_can_be_left_out_at_some_times_where_there_is_an_unconditional_
         encdiff.decode(encdiff.encode(images), steps=2, code_from=0.3)
 
 
+def test_one_step_of_denoising_is_the_networks_estimate_of_the_hidden_image(encdiff, images):
+    network, x, eps = encdiff.model, encdiff.tensor(images), encdiff._noise(len(images), 5)
+    t = torch.full((len(images),), 0.4)
+    with torch.no_grad():
+        alpha, sigma = (c(t)[:, None, None, None] for c in (network.schedule.alpha, network.schedule.sigma))
+        expected = network.composite(network.encode(x)).x0(alpha * x + sigma * eps, t)
+    found = encdiff.denoise(images, 0.4, seed=5)
+    assert np.abs(found.astype(int) - to_uint8(expected).astype(int)).max() <= 1
+    assert np.array_equal(found[:1], encdiff.denoise(images[:1], 0.4, seed=5))
+    assert np.abs(encdiff.denoise(images, 1e-3).astype(int) - images).mean() < 3  # hardly any noise
+    with pytest.raises(ValueError, match="no unconditional denoiser"):
+        encdiff.denoise(images, 0.4, coded=False)
+    with pytest.raises(ValueError, match=r"at most 1, found 1\.5"):
+        encdiff.denoise(images, 1.5)
+
+
 @pytest.mark.parametrize("split", [0.5, 0.2])
 def test_samples_have_the_codes_of_the_prior_in_the_second_phase_of_the_model_alone(split, monkeypatch):
     monkeypatch.setitem(CONFIGS, "infodiffusion", dataclasses.replace(CONFIGS["infodiffusion"], two_phase=split))
@@ -155,8 +172,22 @@ def test_samples_have_the_codes_of_the_prior_in_the_second_phase_of_the_model_al
     assert np.array_equal(model.sample(2, seed=4, steps=3, code_to=1.0), model.decode(codes, seed=4, steps=3))
 
 
-def test_guided_models_leave_drawn_codes_out_of_the_tail_and_others_use_them_throughout(encdiff):
+def test_codes_of_a_latent_prior_are_used_throughout_and_those_of_the_own_prior_as_without_it(encdiff, monkeypatch):
+    monkeypatch.setitem(CONFIGS, "infodiffusion", dataclasses.replace(CONFIGS["infodiffusion"], two_phase=0.2))
+    prior = LatentPrior(LatentPriorConfig(n_units=3, width=8, layers=2)).eval()
+    prior.measure(torch.randn(10, 3, 1, generator=torch.Generator().manual_seed(1)))
+    learned, own = (ImageModel(loaded("infodiffusion", p), torch.device("cpu")) for p in (prior, None))
+    codes = learned.sample_codes(2, seed=4)
+    assert not np.array_equal(codes, learned.sample_codes(2, seed=4, own_prior=True))
+    assert np.array_equal(learned.sample(2, seed=4, steps=3), learned.decode(codes, seed=4, steps=3))
+    assert np.array_equal(learned.sample(2, seed=4, steps=3, own_prior=True), own.sample(2, seed=4, steps=3))
+    with pytest.raises(ModelError, match="kind encdiff follow no prior"):
+        encdiff.sample(2, own_prior=True)
+
+
+def test_pdae_leaves_drawn_codes_out_of_the_tail_and_others_use_them_throughout(encdiff):
     assert build_model(PdaeConfig(size=16, n_units=3, encoder_width=4, unet=UNET)).drawn_code_times == (0.3, 1.0)
+    assert build_model(DisDiffConfig(size=16, n_units=3, encoder_width=4, unet=UNET)).drawn_code_times == (0.0, 1.0)
     assert encdiff.model.drawn_code_times == (0.0, 1.0)
 
 

@@ -39,19 +39,21 @@ def make(folder):
 
 
 def worker(rank, folder, path):
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29541", RANK=str(rank), WORLD_SIZE="2")
-    dist.init_process_group("gloo")
+    dist.init_process_group("gloo", init_method=(folder / "rendezvous").as_uri(), rank=rank, world_size=2)
     model, items, style = make(folder)
     parallel = DistributedDataParallel(Loss(model), find_unused_parameters=True)
     parallel(collate(items[rank : rank + 1]), style[rank : rank + 1]).backward()
     if rank == 0:
         torch.save({n: p.grad for n, p in model.named_parameters() if p.grad is not None}, path)
+    dist.barrier()
     dist.destroy_process_group()
+    os._exit(0)  # a thread of autograd or gloo that asks for the interpreter while it ends aborts the process, now and then
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     path = folder / "gradients.pt"
+    (folder / "rendezvous").unlink(missing_ok=True)
     mp.spawn(worker, (folder, path), nprocs=2)
     model, items, style = make(folder)
     Loss(model)(collate(items), style).backward()

@@ -3,14 +3,18 @@
 import dataclasses
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 
+from tts.image.datasets import open_images
+from tts.image.registry import MODELS
 from tts.inference.image_evaluation import EvaluationSettings
 from tts.metrics.learners import Trees
 from tts.training import image_benchmark
-from tts.training.image_benchmark import Benchmark, run_benchmark
+from tts.training.image_benchmark import DIFFUSION, VAES, Benchmark, every_method, run_benchmark
 
+PARTS = {"first_stage", "ddpm", "labelled", "contrastive"}  # no methods of codes by themselves
 TINY = ("steps=2", "batch_size=2", "model.width=4", "model.hidden=8", "threads=1", "checkpoint_every=2", "figures_every=100")
 
 
@@ -62,6 +66,21 @@ def test_variants_have_rows_of_their_own_and_the_base_of_guided_methods_one(benc
     table = run_benchmark(told, tmp_path / "told", "cpu")
     assert "| ddpm |" in table and "| clip_guided |" in table
     assert (tmp_path / "told" / "encoder" / "model" / "config.json").exists()
+
+
+def test_a_method_whose_code_is_ignored_has_its_row_and_the_table_says_so(benchmark, tmp_path):
+    tiny = ("steps=1", "batch_size=2", "threads=1", "model.unet.base=8", "model.encoder_width=4", "z_usage_after=0")
+    ignoring = dataclasses.replace(benchmark, methods=("encdiff",), seeds=(0,), overrides=tiny)
+    table = run_benchmark(ignoring, tmp_path, "cpu")
+    assert "| encdiff |" in table and "encdiff, seed 0: the denoiser ignores the code" in table
+
+
+def test_by_default_every_method_is_compared_that_the_images_have_labels_for():
+    every = {*DIFFUSION, *VAES}
+    assert {*every_method(open_images("sprites", size=16))} == every == {kind.value for kind in MODELS} - PARTS
+    attributes, nothing = (SimpleNamespace(factors=None, label_names=names) for names in (("young",), ()))
+    assert every - {*every_method(attributes)} == {"clip_guided"}
+    assert every - {*every_method(nothing)} == {"clip_guided", "guidedvae"}
 
 
 def test_the_trees_are_those_that_are_asked_for_and_fast_ones_otherwise():

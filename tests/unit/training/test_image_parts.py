@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tts.errors import ConfigError, ModelError
-from tts.image.base import BaseConfig
+from tts.image.base import BaseConfig, BaseModel
 from tts.image.clip_guided import ClipGuidedConfig
 from tts.image.config import UNetConfig
 from tts.image.contrastive import ContrastiveConfig
@@ -17,14 +17,18 @@ from tts.image.disdiff import DisDiffConfig, FactorLossConfig
 from tts.image.isometric import IsometryConfig
 from tts.image.stage_config import VqConfig
 from tts.image.stage_model import FirstStageConfig
+from tts.image.vae_config import GuidedVaeConfig
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_model import ImageModel
+from tts.inference.image_split import seen_images
 from tts.training import image_parts
 from tts.training.image import ImageTask
 from tts.training.image_config import ImageOptimizer, ImageTrainConfig
+from tts.training.image_data import ImageStream
 from tts.training.image_parts import Parts
 from tts.training.image_prior import PriorTraining, fit_prior
 from tts.training.image_run import train_image_model
+from tts.training.isometry import first_weight
 
 UNET = UNetConfig(base=8, multipliers=(1,), attention=(True,), heads=2, unshuffle=2)
 STAGE = FirstStageConfig(vq=VqConfig(width=4, multipliers=(1, 2), latent_channels=2, n_codes=8))
@@ -178,6 +182,51 @@ def test_a_run_goes_on_from_a_model_with_its_weights_and_spread_and_another_size
         train_image_model(base_run(model=DISDIFF), tmp_path / "other", parts=Parts(base=folders["base"], init=plain))
 
 
+def test_a_balance_finds_its_weight_at_the_first_batch_and_a_resumed_run_keeps_it(tmp_path):
+    plain = train_image_model(base_run(model=BaseConfig(unet=UNET), steps=2), tmp_path / "plain")
+    parts, tuned = Parts(init=plain), tmp_path / "tuned"
+    balanced = base_run(model=BaseConfig(isometry=IsometryConfig(balance=0.1, lazy=1)), checkpoint_every=1)
+    model = load_image_folder(plain).model.requires_grad_(True)
+    model.config = dataclasses.replace(model.config, isometry=balanced.model.isometry)
+    batch = next(iter(ImageStream(seen_images(open_images("shapes", size=16), balanced.held_out), 4)))[0]
+    expected = first_weight(model, batch, balanced.seed)
+    first = load_image_folder(train_image_model(balanced, tuned, parts=parts)).model.config.isometry
+    assert (first.weight, first.balance) == (pytest.approx(expected, rel=1e-5), 0.0) and expected > 0
+    longer = dataclasses.replace(balanced, steps=2)
+    assert load_image_folder(train_image_model(longer, tuned, parts=parts)).model.config.isometry.weight == first.weight
+    with pytest.raises(ConfigError, match="Give one to go on from"):
+        train_image_model(balanced, tmp_path / "scratch")
+    fresh = BaseModel(BaseConfig(channels=3, size=16, unet=UNET, isometry=balanced.model.isometry))
+    with pytest.raises(ConfigError, match="asks for a weight of 0, which is for a trained model"):
+        first_weight(fresh, batch, 0)
+    with pytest.raises(ConfigError, match=r"found a weight of 1 and a balance of 0\.1"):
+        IsometryConfig(weight=1.0, balance=0.1)
+
+
 def base_run(**values):
     settings = {"size": 16, "batch_size": 4, "steps": 1, "checkpoint_every": 2, "figures_every": 100}
     return ImageTrainConfig(**(settings | {"device": "cpu", "threads": 1} | values))
+
+
+class Attributes:
+    """What a set of photos with four binary attributes says of itself."""
+
+    factors, label_names, channels, size = None, ("young", "smiling", "hat", "glasses"), 3, 16
+
+
+@pytest.mark.parametrize(
+    ("images", "attributes", "classes"),
+    [
+        (open_images("sprites", size=16), (0, 1, 2, 3, 4), (3, 6, 40, 32, 32)),
+        (open_images("shapes", size=16), (0, 1, 2, 3, 4, 5), (10, 10, 10, 8, 4, 15)),
+        (Attributes(), (0, 1, 2, 3), (2, 2, 2, 2)),
+    ],
+    ids=["sprites", "shapes", "attributes"],
+)
+def test_a_guided_vae_is_told_the_labels_that_its_images_have(images, attributes, classes):
+    found = image_parts.complete_model(GuidedVaeConfig(), images, Parts())
+    assert (found.attributes, found.classes) == (attributes, classes)
+    chosen = GuidedVaeConfig(attributes=(1,), classes=(6,))
+    assert image_parts.complete_model(chosen, images, Parts()).attributes == (1,)
+    few = image_parts.complete_model(GuidedVaeConfig(n_units=3), images, Parts())
+    assert few.attributes == attributes[:2]

@@ -74,10 +74,19 @@ def isometry_loss(
         numerators.append(per_sample(pulled**2))
     s, a, b = (torch.stack(values).mean(0) for values in (lengths, denominators, numerators))
     m = manifold.dimension(x)
-    d = min(m, h[0].numel())
+    d = isometry_dimension(x, h, manifold)
     # <b> <s> / (m <a>^2), or <b s / a^2> / m
     ratio = (b.mean() * s.mean() / a.mean() ** 2 if mode is IsometryMode.global_ else (b * s / a**2).mean()) / m
     return d * ratio - 1 if normalise else ratio
+
+
+def isometry_dimension(x: Tensor, h: Tensor, manifold: Manifold = Manifold.sphere) -> int:
+    """d = min(m, dim h) of a map x -> h, both (B, ...): what its `isometry_loss` is to be read against.
+
+    m is n - 1 on the sphere and n in flat space. k equal eigenvalues and no others, the same everywhere, lose d / k - 1: with
+    loss L a map is as far from an isometry as one that keeps d / (1 + L) directions.
+    """
+    return min(manifold.dimension(x), h[0].numel())
 
 
 def draw_probe(x: Tensor, kind: Probe, generator: torch.Generator) -> Tensor:

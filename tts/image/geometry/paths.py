@@ -104,7 +104,7 @@ def _relative_length(points: Sequence[Tensor]) -> Tensor:
     return length / (flat[-1] - flat[0]).norm(dim=1)
 
 
-def ppl(
+def path_lengths(
     generate: Map,
     distance: Distance,
     z0: Tensor,
@@ -112,14 +112,13 @@ def ppl(
     generator: torch.Generator,
     *,
     eps: float = 1e-4,
-    trim: tuple[float, float] = (0.01, 0.99),
     ends: bool = False,
-) -> float:
-    """Perceptual path length: how much images change along the arc between two noises, smaller is smoother.
+) -> Tensor:
+    """How much images change at one place on the arc of each pair of noises, (n,) float64: what `ppl` is the mean of.
 
-        PPL = E[ d( g(slerp(z0, z1, w)), g(slerp(z0, z1, w + eps)) ) / eps^2 ] ,    w uniform in [0, 1 - eps]
+        d( g(slerp(z0, z1, w)), g(slerp(z0, z1, w + eps)) ) / eps^2 ,    w uniform in [0, 1 - eps]
 
-    Figures of two distances are not comparable.
+    Of a diffusion model they are heavy-tailed: a mean of a few dozen is chance. Take a thousand, and look at the median too.
 
     Args:
         generate: noise (B, ...) -> images, each sample by itself, with no noise of its own; not clipped.
@@ -128,23 +127,34 @@ def ppl(
         z1: as many others.
         generator: of the w, on the CPU.
         eps: step along the arc.
-        trim: the mean is of the pairs between these two quantiles.
         ends: w is 0 or 1 - eps, each half of the time: the smoothness at the noises themselves.
 
     Raises:
-        ValueError: if eps is outside (0, 1) or trim does not rise within [0, 1].
+        ValueError: if eps is outside (0, 1).
+    """
+    if not 0 < eps < 1:
+        raise ValueError(f"need eps in (0, 1), found {eps}.")
+    draws = torch.rand(len(z0), generator=generator, dtype=torch.float64).to(z0.device)
+    w = (draws.round() if ends else draws) * (1 - eps)
+    # d( g(w), g(w + eps) ) / eps^2 of each pair
+    return distance(generate(slerp(z0, z1, w)), generate(slerp(z0, z1, w + eps))).double() / eps**2
+
+
+def ppl(lengths: Tensor, trim: tuple[float, float] = (0.01, 0.99)) -> float:
+    """Perceptual path length, the mean of `path_lengths` (n,) between two of their quantiles; smaller is smoother.
+
+    Figures of two distances of images are not comparable.
+
+    Raises:
+        ValueError: if trim does not rise within [0, 1].
 
     Source: Karras et al. 2019 (StyleGAN).
     """
     low, high = trim
-    if not 0 < eps < 1 or not 0 <= low < high <= 1:
-        raise ValueError(f"need eps in (0, 1) and a trim that rises within [0, 1], found {eps} and {trim}.")
-    draws = torch.rand(len(z0), generator=generator, dtype=torch.float64).to(z0.device)
-    w = (draws.round() if ends else draws) * (1 - eps)
-    # d( g(w), g(w + eps) ) / eps^2 of each pair
-    values = distance(generate(slerp(z0, z1, w)), generate(slerp(z0, z1, w + eps))).double() / eps**2
-    bounds = values.quantile(values.new_tensor([low, high]))
-    return values[(values >= bounds[0]) & (values <= bounds[1])].mean().item()
+    if not 0 <= low < high <= 1:
+        raise ValueError(f"need a trim that rises within [0, 1], found {trim}.")
+    bounds = lengths.quantile(lengths.new_tensor([low, high]))
+    return lengths[(lengths >= bounds[0]) & (lengths <= bounds[1])].mean().item()
 
 
 def frame_distances(frames: Tensor, distance: Distance) -> Tensor:

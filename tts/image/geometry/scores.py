@@ -7,11 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from tts.diffusion import sample, time_grid
 from tts.image.conditioned import ConditionedModel
 from tts.image.geometry.hspace import encoder_half, states_at
-from tts.image.geometry.isometry import isometry_loss
-from tts.image.geometry.paths import Distance, Path, mean_rtl, ppl
+from tts.image.geometry.isometry import isometry_dimension, isometry_loss
+from tts.image.geometry.paths import Path, mean_rtl
 from tts.image.geometry.spectrum import mcn, vor, vor_sorted
 from tts.image.geometry.tangent import Map
 from tts.image.infodiffusion import InfoDiffusion
@@ -24,24 +23,19 @@ from tts.nets.image_unet import ImageUNet
 class TimeScores:
     """The encoder half at one time, or the mean over several.
 
-    isometry: the normalised loss on the sphere, one scale; 0 for a scaled isometry.
+    isometry: the normalised loss on the sphere, one scale; 0 for a scaled isometry, `dimension` - 1 for one direction alone.
+    dimension: d = min(n - 1, dim h), which the loss is to be read against.
     mrtl, mrtl_ideal: straightness of the images of arcs, and that of a linear isometry.
     mcn, vor, vor_sorted: of h pooled over its places.
     """
 
     isometry: float
+    dimension: int
     mrtl: float
     mrtl_ideal: float
     mcn: float
     vor: float
     vor_sorted: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeometryScores(TimeScores):
-    """The means over the times asked for, and `ppl`, the perceptual path length of images in the distance that was given."""
-
-    ppl: float
 
 
 def h_map(model: DiffusionModelBase, t: float | Tensor, z: Tensor | None = None, *, pooled: bool = False) -> Map:
@@ -69,13 +63,29 @@ def time_scores(
     steps: int = 20,
     parts: int = 20,
 ) -> TimeScores:
-    """The scores at one time; see `geometry_scores`."""
+    """The scores at one time of a model on n pairs of noises; the same noises and seed make two models comparable.
+
+    Noises are taken to the time by DDIM; arcs are drawn there.
+
+    Args:
+        model: in evaluation.
+        noises: two batches of states at t = 1, (n, C, H, W).
+        generator: of probes, on the CPU.
+        t: in (0, 1].
+        z: codes (n, N, d), where the model has them; both noises of a pair get the same.
+        steps: of DDIM.
+        parts: of each arc.
+
+    Raises:
+        ValueError: if t is outside (0, 1], or the model needs codes and has none.
+    """
     to_t = states_at(model.composite(z), model.schedule, t, steps=steps)
     whole, pooled = h_map(model, t, z), h_map(model, t, z, pooled=True)
     a, b = (to_t(noise) for noise in noises)
     value, ideal = mean_rtl([whole], a, b, parts, path=Path.slerp)
     return TimeScores(
         isometry=isometry_loss(whole, a, generator, probes=4).item(),
+        dimension=isometry_dimension(a, whole(a)),
         mrtl=value,
         mrtl_ideal=ideal,
         mcn=mcn(pooled, a).item(),
@@ -85,48 +95,7 @@ def time_scores(
 
 
 def mean_scores(found: Sequence[TimeScores]) -> TimeScores:
-    """Each score's mean over times."""
-    means = torch.tensor([astuple(scores) for scores in found]).mean(0).tolist()
-    return TimeScores(**dict(zip((f.name for f in fields(TimeScores)), means, strict=True)))
-
-
-@torch.no_grad()
-def geometry_scores(
-    model: DiffusionModelBase,
-    noises: tuple[Tensor, Tensor],
-    distance: Distance,
-    generator: torch.Generator,
-    *,
-    z: Tensor | None = None,
-    times: Sequence[float] = (1.0, 0.8, 0.6),
-    steps: int = 20,
-    parts: int = 20,
-) -> GeometryScores:
-    """The scores of a model on n pairs of noises; the same noises and seed make two models comparable.
-
-    Noises are taken to each time by DDIM; arcs are drawn there. Images for `ppl` are made by as many DDIM steps and not
-    clipped.
-
-    Args:
-        model: in evaluation.
-        noises: two batches of states at t = 1, (n, C, H, W).
-        distance: of images (n, C, H, W), for `ppl`.
-        generator: of probes and places on the arcs, on the CPU.
-        z: codes (n, N, d), where the model has them; both noises of a pair get the same.
-        times: in (0, 1].
-        steps: of DDIM, to each time and to the images.
-        parts: of each arc.
-
-    Raises:
-        ValueError: if a time is outside (0, 1], or the model needs codes and has none.
-    """
-    denoiser, schedule = model.composite(z), model.schedule
-    found = [time_scores(model, noises, generator, t, z=z, steps=steps, parts=parts) for t in times]
-
-    def generate(noise: Tensor) -> Tensor:
-        return model.pixels(sample(denoiser, noise, schedule, time_grid(schedule, steps), sampler="ddim"))
-
-    return GeometryScores(
-        **vars(mean_scores(found)),
-        ppl=ppl(generate, distance, *noises, generator),
-    )
+    """Each score's mean over times; the dimension is the same at all of them."""
+    means = torch.tensor([astuple(scores) for scores in found], dtype=torch.float64).mean(0).tolist()
+    scores = dict(zip((f.name for f in fields(TimeScores)), means, strict=True))
+    return TimeScores(**scores | {"dimension": found[0].dimension})

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from tts.image.groups.actions import CyclicActions
 from tts.image.groups.hae import HomomorphismAutoencoder, relative_errors
 from tts.image.groups.lsbd import d_lsbd
+from tts.image.groups.soft_blocks import block_sizes
 from tts.image.groups.transitions import GroupRep
 from tts.image.vae_config import Likelihood
 
@@ -23,7 +25,8 @@ _BLOCK = 1024  # images encoded at once
 class RepReport:
     """What is known of a representation rho alone.
 
-    leakage: share of |log rho_k'(g_k)| in blocks k' that are not factor k's own, 0 to 1.
+    leakage: share of |log rho_k'(g_k)| in blocks k' that are not factor k's own, 0 to 1. The blocks are the given ones, or
+        those that are found where fewer are given than factors move; NaN if these are fewer as well.
     homomorphism: E |rho(a) rho(b) - rho(ab)|_F.
     windings: for each factor, how far one step of it turns each block, in steps of its circle; at best one 1, else 0.
     largest_real: of the eigenvalues of log rho; about 0 for a compact group.
@@ -103,16 +106,25 @@ def report_rep(rep: GroupRep, actions: CyclicActions, generator: torch.Generator
     pairs = actions.draw(n, 2, generator, reach=actions.reach // 2).displacements
     a, b, both = (rep.rho(actions.actions(d)) for d in (pairs[:, 1], pairs[:, 0], pairs.sum(1)))
     singles = [actions.one_factor(k) for k in range(actions.n_factors)]
-    norms = torch.stack([torch.stack([x.square().sum((1, 2)).sqrt().mean() for x in rep.blocks(g)]) for g in singles])
     algebra, matrices = rep.algebra(torch.cat(singles)), rep.rho(torch.cat(singles))
+    sizes = rep.dims if len(rep.dims) >= len(singles) else block_sizes(algebra)
+    norms = torch.stack(
+        [torch.stack([x.square().sum((1, 2)).sqrt().mean() for x in _diagonal(rep.algebra(g), sizes)]) for g in singles]
+    )
     return RepReport(
-        leakage=block_leakage(norms),
+        leakage=block_leakage(norms) if len(sizes) >= len(singles) else math.nan,
         homomorphism=float((a @ b - both).square().sum((1, 2)).sqrt().mean()),
-        windings=_windings(rep, actions),
+        windings=_windings(rep, actions, sizes),
         largest_real=float(torch.linalg.eigvals(algebra).real.abs().max()),
         log_det=float(torch.linalg.slogdet(matrices)[1].abs().max()),
         condition=float(torch.linalg.cond(matrices).max()),
     )
+
+
+@torch.no_grad()
+def found_blocks(rep: GroupRep, g: Tensor) -> tuple[int, ...]:
+    """The `block_sizes` of log rho at actions g (B, A): how training with a soft weight divided the codes."""
+    return block_sizes(rep.algebra(g))
 
 
 def block_leakage(norms: Tensor) -> float:
@@ -134,11 +146,17 @@ def block_leakage(norms: Tensor) -> float:
     return float(1 - norms[rows, columns].sum() / norms.sum())
 
 
-def _windings(rep: GroupRep, actions: CyclicActions) -> tuple[tuple[float, ...], ...]:
-    sizes = [actions.sprites.factors.sizes[k] for k in actions.sprites.moves]
-    steps = rep.blocks(actions.actions(torch.eye(actions.n_factors)))
+def _diagonal(algebra: Tensor, sizes: tuple[int, ...]) -> list[Tensor]:
+    """The blocks on the diagonal of matrices (B, D, D), (B, d_k, d_k) each; what follows the last is left out."""
+    ends = list(accumulate(sizes))
+    return [algebra[:, end - d : end, end - d : end] for end, d in zip(ends, sizes, strict=True)]
+
+
+def _windings(rep: GroupRep, actions: CyclicActions, sizes: tuple[int, ...]) -> tuple[tuple[float, ...], ...]:
+    places = [actions.sprites.factors.sizes[k] for k in actions.sprites.moves]
+    steps = _diagonal(rep.algebra(actions.actions(torch.eye(actions.n_factors))), sizes)
     angles = torch.stack([torch.linalg.eigvals(block).imag.abs().amax(1) for block in steps], dim=1)  # (K, m)
-    return tuple(tuple(float(angle) * n / math.tau for angle in row) for row, n in zip(angles, sizes, strict=True))
+    return tuple(tuple(float(angle) * n / math.tau for angle in row) for row, n in zip(angles, places, strict=True))
 
 
 def _floor(hae: HomomorphismAutoencoder, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from tts.image.groups.actions import Sequences, checked_reach
 from tts.image.groups.hae import HomomorphismAutoencoder, relative_errors
 
 HORIZONS = (1, 2, 4, 8)
+START = 0.98  # t where runs begin: it is noise there, and log-SNR, whose change is the action, does not yet plunge
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,19 +23,27 @@ class Trajectories:
     observations: x0_hat, (n, S, C, H, W) in [-1, 1], from noise to data.
     places: (n, S, 1 + K).
     reach: the most steps of the grid that one action of `draw` spans.
+    strides: which of 1 … reach steps each run may be drawn with, (n, reach) of bool, so that some actions are never shown;
+        None is all.
     """
 
     observations: Tensor
     places: Tensor
     reach: int = 2
+    strides: Tensor | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError if observations and places do not fit, or the reach is out of range."""
+        """Raises ValueError if observations, places and strides do not fit, or the reach is out of range."""
         n, steps = self.observations.shape[:2]
         if self.observations.ndim != 5 or self.places.ndim != 3 or self.places.shape[:2] != (n, steps):
             shapes = tuple(self.observations.shape), tuple(self.places.shape)
             raise ValueError(f"need observations (n, S, C, H, W) with places (n, S, 1 + K), found {shapes[0]} and {shapes[1]}.")
         checked_reach(self.reach, steps - 1)
+        if self.strides is not None and (self.strides.shape != (n, self.reach) or not bool(self.strides[:, 0].any())):
+            raise ValueError(
+                f"need strides ({n}, {self.reach}) that leave one run its single steps, found {tuple(self.strides.shape)} "
+                f"with {self.strides.sum(0).tolist()} runs for each."
+            )
 
     @property
     def size(self) -> int:
@@ -53,10 +62,11 @@ class Trajectories:
 
     def runs(self, rows: slice) -> "Trajectories":
         """Some of the runs, for example those held out."""
-        return Trajectories(self.observations[rows], self.places[rows], self.reach)
+        strides = None if self.strides is None else self.strides[rows]
+        return Trajectories(self.observations[rows], self.places[rows], self.reach, strides)
 
     def draw(self, n: int, length: int, generator: torch.Generator, *, reach: int | None = None) -> Sequences:
-        """n random pieces of `length` actions, each over 1 to `reach` steps of the grid.
+        """n random pieces of `length` actions, each over 1 to `reach` steps of the grid that `strides` allows.
 
         Raises:
             ValueError: if reach is out of range, or the longest piece is longer than a run.
@@ -64,10 +74,16 @@ class Trajectories:
         reach, steps = checked_reach(reach, self.reach), self.observations.shape[1]
         if length * reach >= steps:
             raise ValueError(f"{length} actions of up to {reach} steps need more than the {steps} observations of a run.")
-        strides = torch.randint(1, reach + 1, (n, length), generator=generator)
-        room = steps - strides.sum(1)
-        start = (torch.rand(n, generator=generator) * room).long()
-        rows = torch.randint(len(self.observations), (n,), generator=generator)
+        if self.strides is None:
+            strides = torch.randint(1, reach + 1, (n, length), generator=generator)
+            start = (torch.rand(n, generator=generator) * (steps - strides.sum(1))).long()
+            rows = torch.randint(len(self.observations), (n,), generator=generator)
+        else:
+            allowed = self.strides[:, :reach]
+            some = allowed.any(1).nonzero().flatten()
+            rows = some[torch.randint(len(some), (n,), generator=generator)]
+            strides = 1 + torch.multinomial(allowed[rows].double(), length, replacement=True, generator=generator)
+            start = (torch.rand(n, generator=generator) * (steps - strides.sum(1))).long()
         at = start[:, None] + torch.cat([torch.zeros(n, 1, dtype=torch.long), strides.cumsum(1)], dim=1)
         return self._pieces(rows, at)
 

@@ -53,7 +53,7 @@ class ClassifierConfig:
     size: int = 32  # height = width, pixels
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     unet: UNetConfig = field(
-        default_factory=lambda: UNetConfig(base=32, multipliers=(1, 2, 2), attention=(False, False, False))
+        default_factory=lambda: UNetConfig(base=16, multipliers=(1, 2, 2), attention=(False, False, False), unshuffle=2)
     )
     n_bins: int = 10  # of time, in each of which the residuals of `value` heads are measured
     heads: tuple[HeadConfig, ...]

@@ -93,21 +93,24 @@ def rescaled_data(denoiser: Denoiser, schedule: Schedule, factor: float) -> Deno
     return scaled
 
 
-def cost_share(times: Tensor, switches: list[float], ratios: list[float]) -> float:
+def cost_share(times: Tensor, switches: list[float], ratios: list[float], langevin: int = 0) -> float:
     """Cost of sampling through subspaces over that of the full space on the same grid, for one network call a step.
 
-    On a uniform grid with one halving of the side this is t_1 + (1 - t_1) / 4.
+    On a uniform grid with one halving of the side and no correction this is t_1 + (1 - t_1) / 4.
 
     Args:
         times: strictly falling, with the switching times on it.
         switches: rising.
         ratios: cost of a call in each subspace over one in the full space, e.g. by torch.utils.flop_counter.
+        langevin: steps of the correction after each switch, each one call in the larger space there.
     """
     starts = times[:-1]
     level = torch.zeros(len(starts), dtype=torch.long)
     for switch in switches:
         level += starts > switch
-    return torch.tensor([1.0, *ratios], dtype=torch.float64)[level].mean().item()
+    costs = torch.tensor([1.0, *ratios], dtype=torch.float64)
+    corrections = langevin * costs[: len(switches)].sum()
+    return ((costs[level].sum() + corrections) / len(starts)).item()
 
 
 def _described(config: DiffusionModelConfig) -> dict[str, object]:

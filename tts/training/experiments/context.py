@@ -170,6 +170,10 @@ class Context:
             self._real[key] = read_images(self.regressor, self.pictures(index[: len(x)]))[0]
         return frechet(self._real[key], read_images(self.regressor, x)[0]).value
 
+    def fd_floor(self, n: int) -> float:
+        """`fd` of n real images that the reader was trained on: the least that n samples can have."""
+        return self.fd(self.pictures(split_index(self.images, self.reading)[0][:n]))
+
     def labels(self, index: NDArray[np.int64], factor: str) -> NDArray[np.int64]:
         """The labels (n,) of one factor of the images at these indices.
 

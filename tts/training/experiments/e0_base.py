@@ -11,7 +11,6 @@ from tts.image.registry import build_model
 from tts.training.experiments.context import CHUNK, Context, drawn
 from tts.training.experiments.expectations import Expectation, Outcome, ratio
 from tts.training.experiments.plots import Plot
-from tts.training.small import split_index
 
 TITLE = "Base model: Fréchet distance (FD) on features of the factor regressor"
 NOISE = 1000  # seeds of states from here on
@@ -54,7 +53,7 @@ def run(context: Context, seed: int) -> Outcome:
     untrained = _untrained(model, seed)
     real = context.pictures(context.held_out(n, n))
     figures = {f"skill {name}": value for name, value in context.skill.items()} | {
-        "FD floor": context.fd(context.pictures(split_index(context.images, context.reading)[0][:n])),
+        "FD floor": context.fd_floor(n),
         "FD ceiling": context.fd(_shuffled(real, seed)),
         "FD blurred": context.fd(_blurred(real)),
         "FD untrained": context.fd(context.ddim(untrained.composite(None), untrained, context.noise(n, NOISE + seed))),

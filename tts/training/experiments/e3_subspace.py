@@ -25,20 +25,23 @@ CAREFUL, BOLD = 3e-3, 1e-2  # thresholds of D_F
 EARLY = 0.05
 LATEST = 0.95  # of t_1: above it there is nothing to save
 COMPLEMENT_IMAGES = 4000
+CORRECTION = Langevin()
 HALVED = 0.25  # cost of one call at half the side
 
 EXPECTATIONS = (
     Expectation("t_1", "where D_F = 3e-3"),
     Expectation("t_1 bold", "where D_F = 1e-2, earlier"),
     Expectation("t_1 bold - t_1", "D_F falls with t", below=0.0),
-    Expectation("FLOPs share", "counted, of the full model's"),
-    Expectation("FLOPs share - formula", "t_1 + (1 - t_1) / 4, but for the grid", below=0.03, above=-0.03),
+    Expectation("FLOPs share", "counted, of the full model's, with the calls of the correction"),
+    Expectation("FLOPs share - formula", "of the steps alone: t_1 + (1 - t_1) / 4, but for the grid", below=0.03, above=-0.03),
     Expectation("time share / FLOPs share", "CPU time follows", below=1.15, above=0.85, proposed=True),
+    Expectation("FD floor", "train against test images, the least there is"),
     Expectation("FD full", "DDIM of the base"),
     Expectation("FD / FD full", "not worse by more than a tenth", below=1.1, proposed=True),
     Expectation("FD bold / FD full", "the bolder switch"),
     Expectation("FD early / FD", "control: t_1 = 0.05 is worse", above=1.0),
-    Expectation("FD no noise / FD", "control: x_perp = 0 is worse", above=1.0),
+    Expectation("FD no Langevin / FD", "the correction, left out"),
+    Expectation("FD no noise / FD no Langevin", "control: x_perp at its mean is worse, both uncorrected", above=1.0),
 )
 PLOTS = (Plot("fisher", ("D_F",), "t", "orthogonal Fisher divergence", log_y=True),)
 
@@ -69,19 +72,24 @@ def run(context: Context, seed: int) -> Outcome:
     found, seconds = _timed(lambda: sampler(u, careful))
     fd_full, fd = context.fd(full), context.fd(found)
     grid = grid_through(time_grid(base.schedule, sizes.sampling_steps), [careful])
-    share = cost_share(grid, [careful], [flops(pooled) / flops(base)])
+    ratios = [flops(pooled) / flops(base)]
+    share = cost_share(grid, [careful], ratios, CORRECTION.steps)
+    uncorrected = context.fd(sampler(u, careful, langevin=None))
+    no_noise = context.fd(sampler(u, careful, langevin=None, noise=torch.zeros_like))
     figures = {
         "t_1": careful,
         "t_1 bold": bold,
         "t_1 bold - t_1": bold - careful,
         "FLOPs share": share,
-        "FLOPs share - formula": share - (careful + (1 - careful) * HALVED),
+        "FLOPs share - formula": cost_share(grid, [careful], ratios) - (careful + (1 - careful) * HALVED),
         "time share / FLOPs share": ratio(seconds / full_seconds, share),
+        "FD floor": context.fd_floor(sizes.samples),
         "FD full": fd_full,
         "FD / FD full": ratio(fd, fd_full),
         "FD bold / FD full": ratio(context.fd(sampler(u, bold)), fd_full),
         "FD early / FD": ratio(context.fd(sampler(u, EARLY)), fd),
-        "FD no noise / FD": ratio(context.fd(sampler(u, careful, complement_noise=False)), fd),
+        "FD no Langevin / FD": ratio(uncorrected, fd),
+        "FD no noise / FD no Langevin": ratio(no_noise, uncorrected),
     }
     return Outcome(figures, {"D_F": list(zip(times.tolist(), fisher.tolist(), strict=True))})
 
@@ -93,12 +101,12 @@ class _Sampler:
         self.context, self.base, self.small, self.complement, self.seed = context, base, small, complement, seed
 
     @torch.no_grad()
-    def __call__(self, u: Tensor, t_1: float, *, complement_noise: bool = True) -> Tensor:
-        """Images from full states u, switched at t_1; without noise x_perp stays at its mean, uncorrected."""
+    def __call__(self, u: Tensor, t_1: float, *, noise: Noise | None = None, langevin: Langevin | None = CORRECTION) -> Tensor:
+        """Images from full states u, switched at t_1; with a noise of zeros x_perp begins at its mean."""
         projection, schedule = AveragePool(1), self.base.schedule
         grid = grid_through(time_grid(schedule, self.context.sizes.sampling_steps), [t_1])
         subspace = Subspace(projection, self.complement, t_1, self.small)
-        noise: Noise = drawn(NOISE + 1000 + self.seed) if complement_noise else torch.zeros_like
+        noise = noise or drawn(NOISE + 1000 + self.seed)
         parts: Sequence[Tensor] = [
             sample_subspaces(
                 self.base.composite(None),
@@ -107,7 +115,7 @@ class _Sampler:
                 schedule,
                 grid,
                 noise=noise,
-                langevin=Langevin() if complement_noise else None,
+                langevin=langevin,
             )
             for part in u.split(CHUNK)
         ]

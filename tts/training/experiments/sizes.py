@@ -35,6 +35,7 @@ class Sizes:
     isometry_ratios: tuple[float, ...] = (0.3, 1.0, 3.0)  # E2: times `balance`; 0, the control, is always there
     isometry_balance: float = 0.075  # E2: gradient of the term over that of the loss, at 1
     geometry_pairs: int = 32  # E2: of noises
+    path_draws: int = 1500  # E2: pairs of noises with a place on the arc, for the perceptual path length alone
     geometry_times: tuple[float, ...] = (1.0, 0.8, 0.6)  # E2
     geometry_steps: int = 20  # E2: of DDIM and of the arcs
     geometry_samples: int = 1000  # E2: for a Fréchet distance
@@ -43,7 +44,7 @@ class Sizes:
     fisher_images: int = 256  # E3
     fisher_times: int = 21  # E3
 
-    classifier_width: int = 32  # E4: channels of its first level
+    classifier_width: int = 16  # E4: channels of its first level
     classifier_steps: int = 12000  # E4
     classifier_held_out: int = 1000  # E4: images
     guided_samples: int = 400  # E4: for each weight
@@ -51,6 +52,10 @@ class Sizes:
 
     group_size: int = 16  # E5: pixels and places of the cyclic sprites
     group_steps: int = 4000  # E5
+    turned_size: int = 32  # E5 with three factors: pixels, for a turn of a heart is 3 nats at 16 and 20 at 32
+    turned_positions: int = 8  # E5 with three factors
+    turned_orientations: int = 8  # E5 with three factors
+    turned_steps: int = 5000  # E5 with three factors
     restarts: int = 4  # E5, E6
     path_steps: int = 20  # E6: of the denoising runs
     path_runs: int = 512  # E6: of which an eighth is held out
@@ -85,6 +90,7 @@ FAST = Sizes(
     isometry_steps=12,
     isometry_ratios=(1.0,),
     geometry_pairs=3,
+    path_draws=12,
     geometry_times=(1.0,),
     geometry_steps=3,
     geometry_samples=80,
@@ -97,6 +103,8 @@ FAST = Sizes(
     guided_samples=70,
     guidance_weights=(0.0, 3.0),
     group_steps=20,
+    turned_size=16,
+    turned_steps=20,
     restarts=1,
     path_steps=12,
     path_runs=16,

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tts.image.geometry.paths import Path, angle_between, frame_distances, mean_rtl, ppl, rtl, slerp, unevenness
+from tts.image.geometry.paths import Path, angle_between, frame_distances, mean_rtl, path_lengths, ppl, rtl, slerp, unevenness
 
 
 def generator(seed=0):
@@ -78,8 +78,8 @@ def test_the_path_length_of_the_identity_is_the_squared_length_of_its_arc(ends):
     # |d slerp / dw| = r theta at every w
     a, b = at_angles([70.0] * 40)
     expected = (3.0 * math.radians(70)) ** 2
-    assert ppl(lambda z: z, squared, a, b, generator(), ends=ends) == pytest.approx(expected, rel=1e-6)
-    assert ppl(lambda z: 2 * z, squared, a, b, generator(), ends=ends) == pytest.approx(4 * expected, rel=1e-6)
+    assert ppl(path_lengths(lambda z: z, squared, a, b, generator(), ends=ends)) == pytest.approx(expected, rel=1e-6)
+    assert ppl(path_lengths(lambda z: 2 * z, squared, a, b, generator(), ends=ends)) == pytest.approx(4 * expected, rel=1e-6)
 
 
 def test_the_path_length_leaves_out_the_pairs_beyond_the_trim_and_looks_at_the_ends_when_asked():
@@ -90,11 +90,12 @@ def test_the_path_length_leaves_out_the_pairs_beyond_the_trim_and_looks_at_the_e
         values[0] *= 1e6
         return values
 
-    plain = ppl(lambda z: z, squared, a, b, generator())
-    assert ppl(lambda z: z, one_outlier, a, b, generator()) == pytest.approx(plain)
-    assert ppl(lambda z: z, one_outlier, a, b, generator(), trim=(0.0, 1.0)) > 1e3 * plain
+    plain = ppl(path_lengths(lambda z: z, squared, a, b, generator()))
+    tailed = path_lengths(lambda z: z, one_outlier, a, b, generator())
+    assert ppl(tailed) == pytest.approx(plain)
+    assert ppl(tailed, (0.0, 1.0)) > 1e3 * plain and tailed.median().item() == pytest.approx(plain)
     seen = []
-    ppl(lambda z: seen.append(z) or z, squared, a, b, generator(), ends=True)
+    path_lengths(lambda z: seen.append(z) or z, squared, a, b, generator(), ends=True)
     degrees = angle_between(a, seen[0]).rad2deg()
     assert bool(((degrees < 0.1) | (degrees > 89.9)).all()) and 20 < int((degrees < 45).sum()) < 80
 
@@ -114,8 +115,10 @@ def test_paths_that_are_none_are_refused():
         rtl(lambda x: x, a, b, 0)
     with pytest.raises(ValueError, match="at least one map"):
         mean_rtl([], a, b)
-    for changes in ({"eps": 0.0}, {"trim": (0.5, 0.5)}, {"trim": (-0.1, 1.0)}):
-        with pytest.raises(ValueError, match="need eps"):
-            ppl(lambda z: z, squared, a, b, generator(), **changes)
+    with pytest.raises(ValueError, match="need eps"):
+        path_lengths(lambda z: z, squared, a, b, generator(), eps=0.0)
+    for trim in ((0.5, 0.5), (-0.1, 1.0)):
+        with pytest.raises(ValueError, match="need a trim"):
+            ppl(torch.ones(3), trim)
     with pytest.raises(ValueError, match="at least two frames, found 1"):
         frame_distances(a, squared)

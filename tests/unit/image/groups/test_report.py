@@ -11,8 +11,8 @@ from tts.image.cyclic import CyclicSprites
 from tts.image.groups.actions import CyclicActions
 from tts.image.groups.config import HaeConfig
 from tts.image.groups.hae import HomomorphismAutoencoder
-from tts.image.groups.report import block_leakage, report_hae
-from tts.image.groups.transitions import FreeTransition
+from tts.image.groups.report import block_leakage, found_blocks, report_hae
+from tts.image.groups.transitions import FreeTransition, GroupRep
 from tts.testing import seeded
 
 POSITIONS, REACH = 8, 3
@@ -75,6 +75,33 @@ def test_a_block_that_turns_at_the_wrong_speed_is_seen_in_the_roll_out_and_the_w
 
 def test_blocks_that_mix_the_factors_leak_half(actions):
     assert report(actions, [[1.0, 1.0], [1.0, -1.0]]).rep.leakage == pytest.approx(0.5, abs=1e-5)
+
+
+class Dense(nn.Module):
+    """The algebra of `Angles` as one block of 4, with the planes next to each other or one number apart."""
+
+    def __init__(self, order):
+        super().__init__()
+        self.angles, self.order = Angles(torch.eye(2)), order
+
+    def forward(self, g):
+        first, second = self.angles(g).view(-1, 2, 2, 2).unbind(1)
+        whole = torch.stack([torch.block_diag(a, b) for a, b in zip(first, second, strict=True)])
+        return whole[:, self.order][:, :, self.order].flatten(1)
+
+
+def test_one_block_is_reported_by_the_blocks_that_it_came_apart_into(actions):
+    rep = GroupRep((4,), 0, 2, 8, 1)
+    rep.phi = Dense([0, 1, 2, 3])
+    g = actions.one_factor(0)
+    assert found_blocks(rep, torch.cat([g, actions.one_factor(1)])) == (2, 2)
+    assert found_blocks(rep, g) == (2, 1, 1)  # nothing moves the rest
+    found = report(actions, [[1.0, 0.0], [0.0, 1.0]], rep)
+    assert found.succeeded and found.rep.leakage < 1e-4
+    assert found.rep.windings == (pytest.approx((1, 0), abs=1e-5), pytest.approx((0, 1), abs=1e-5))
+    rep.phi = Dense([0, 2, 1, 3])  # numbers of one plane that are not neighbours are no blocks
+    mixed = report(actions, [[1.0, 0.0], [0.0, 1.0]], rep)
+    assert math.isnan(mixed.rep.leakage) and not mixed.succeeded
 
 
 def test_a_transition_without_structure_has_no_representation_to_report(actions):

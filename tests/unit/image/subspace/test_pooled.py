@@ -58,6 +58,12 @@ def test_the_cost_on_a_uniform_grid_is_the_time_below_the_switch_and_a_quarter_o
     )
 
 
+def test_a_correction_costs_a_call_of_the_larger_space_for_each_of_its_steps():
+    times = grid_through(time_grid(cosine(), 10), [0.2, 0.5])
+    steps = 0.2 + 0.3 / 4 + 0.5 / 16
+    assert cost_share(times, [0.2, 0.5], [0.25, 0.0625], langevin=2) == pytest.approx(steps + 2 * (1 + 0.25) / 10)
+
+
 def test_a_size_that_cannot_be_halved_so_often_is_refused():
     with pytest.raises(ValueError, match="multiple of 2"):
         PooledSet(Sprites(12), 3)

@@ -222,3 +222,25 @@ def test_switches_off_the_grid_or_out_of_order_are_refused():
         subspace(VP, 1.0)
     with pytest.raises(ValueError, match="steps >= 0"):
         Langevin(snr=0.0)
+
+
+@pytest.mark.parametrize(("snr", "steps"), [(0.22, 2), (0.5, 3), (0.5, 20), (0.01, 2)])
+def test_the_complement_langevin_leaves_as_much_variance_as_its_formula_says_and_the_default_next_to_none(snr, steps):
+    # a step is x <- (1 - a) x + sqrt(2 a v) z with a = 2 snr^2 v / V, as in many dimensions |z|^2 / |g|^2 is v^2 / V
+    projection, x = AveragePool(1), normal(60, 1, 32, 32)
+    alpha, sigma = VP.alpha(torch.tensor(0.5)).item(), VP.sigma(torch.tensor(0.5)).item()
+    v, ratio = sigma**2 + alpha**2 * STD**2, 1.0
+    start = projection.complement(x) * v**0.5
+    moved = Langevin(steps=steps, snr=snr).correct(start, 0.5, full_denoiser(VP), VP, projection, noise_of(6))
+    for _ in range(steps):
+        a = 2 * snr**2 / ratio
+        ratio = (1 - a) ** 2 * ratio + 2 * a
+    excess = ratio - 1
+    variance, before = (projection.complement(y).square().sum().item() / (60 * 768) for y in (moved, start))
+    assert variance / v - 1 == pytest.approx(excess, abs=0.02)  # 3 deviations of 60 x 768 draws
+    if snr == Langevin().snr:
+        assert excess == pytest.approx(8e-8, rel=1e-3) and variance == pytest.approx(before, rel=1e-3)
+    if steps == 20:
+        assert excess == pytest.approx(snr**2, rel=1e-3)
+    if snr == 0.22:
+        assert excess == pytest.approx(0.0169, rel=0.02)

@@ -5,21 +5,38 @@ import math
 import pytest
 import torch
 
+from tts.image.groups.trajectories import Trajectories
+from tts.image.groups.transitions import build_transition
 from tts.training.experiments import run as runner
 from tts.training.experiments.context import Context
 from tts.training.experiments.edit_bench import true_cosine
 from tts.training.experiments.expectations import outcome_from
 from tts.training.experiments.run import MODULES, experiment, run_experiments
 from tts.training.experiments.sizes import FAST
+from tts.training.experiments.steps_bench import step_configs
 
 CONTROLS = {
     "E0": {"FD floor", "FD ceiling", "FD blurred", "FD untrained"},
     "E1": {"symmetric / asymmetric", "many steps / few - 1", "many steps / few, unscaled"},
-    "E2": {"L_iso control", "mRTL control", "FD / control", "loss / control"},
-    "E3": {"FD early / FD", "FD no noise / FD", "FLOPs share - formula"},
+    "E2": {"L_iso control", "mRTL control", "FD floor", "FD / control", "loss / control", "PPL median / control"},
+    "E3": {"FD early / FD", "FD floor", "FD no Langevin / FD", "FD no noise / FD no Langevin", "FLOPs share - formula"},
     "E4": {"hits w = 0", "both, plain sum", "both, robust sum", "diversity w = 3 / w = 0"},
-    "E5": {"success", "D_LSBD without actions", "error after 32, unstructured"},
-    "E6": {"error after 8, unstructured", "error after 8, free", "still after 8"},
+    "E5": {
+        "success",
+        "D_LSBD without actions",
+        "error after 32, unstructured",
+        "pixels after 32, unstructured",
+        "3 factors, success",
+        "3 factors, D_LSBD without actions",
+    },
+    "E6": {
+        "error after 8, unstructured",
+        "error after 8, free",
+        "still after 8",
+        "attribute, held out, unstructured",
+        "attribute, held out, still",
+        "attribute, pixels, group / not told",
+    },
     "E7": {"inversion error, fewest steps", "edit-friendly error", "principal R², shuffled"},
 }
 
@@ -64,6 +81,19 @@ def test_an_experiment_runs_from_end_to_end_with_its_controls(name, out):
     assert f"## {each.title}" in text and all(f"| {row.figure} |" in text for row in each.expectations)
     assert (out / "RESULTS.md").read_text() == text
     assert all((out / "plots" / f"{name}-{plot.name}.png").stat().st_size > 1000 for plot in each.plots)
+
+
+def test_the_numbers_of_parameters_that_the_table_of_e6_says_are_those_of_the_predictors():
+    found = {}
+    for action_dim in (1, 2):
+        runs = Trajectories(torch.zeros(1, 4, 1, 8, 8), torch.zeros(1, 4, action_dim))
+        configs = step_configs(runs)
+        assert configs["unstructured"].phi_width == 1
+        for name in ("group", "unstructured"):
+            found[name, action_dim] = sum(p.numel() for p in build_transition(configs[name]).parameters())
+    text = {row.figure: row.expected for row in experiment("E6").expectations}
+    for row, dim in (("error after 8, unstructured", 1), ("attribute, held out, unstructured", 2)):
+        assert f"width 1, {found['unstructured', dim]} parameters against {found['group', dim]}" in text[row]
 
 
 def test_fine_tuning_with_the_isometry_term_ends_elsewhere_than_the_control(out):

@@ -8,7 +8,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-SAMPLING = ("sampler", "steps", "grid", "code_from", "code_to")
+SAMPLING = ("sampler", "steps", "grid", "code_from", "code_to", "strength", "factors")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, out: str) -> None:
@@ -40,11 +40,15 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
         "--code-from", type=float, help=f"the code is left out at times up to this, 0 to 1 (default 0; {drawn})"
     )
     parser.add_argument("--code-to", type=float, help=f"the code is left out at times above this, 0 to 1 (default 1; {drawn})")
+    guided = "of pdae, disdiff, clip_guided"
+    parser.add_argument("--strength", type=float, help=f"{guided}: how far the base is drawn to the code, 0 not (default 1)")
+    parser.add_argument("--factors", type=int, nargs="+", metavar="C", help=f"{guided}: which factors draw it (default all)")
 
 
 def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of ImageSampling that were given."""
-    return {name: getattr(args, name) for name in SAMPLING if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in SAMPLING if getattr(args, name) is not None}
+    return given | ({"factors": tuple(args.factors)} if args.factors else {})
 
 
 def add_image_arguments(parser: argparse.ArgumentParser, count: int) -> None:

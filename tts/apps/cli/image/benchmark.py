@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         metavar="METHOD",
-        help="default: the seven of the table; METHOD:KEY=VALUE,... is a variant, e.g. disdiff:model.factor_loss.weight=0",
+        help="default: all that the labels of the data allow; METHOD:KEY=VALUE,... is a variant, e.g. disdiff:model.n_units=4",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="SEED", help="of each method")
     parser.add_argument("--profile", choices=("mini", "paper"), default="mini", help="presets METHOD_PROFILE of conf/image")
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     benchmark = Benchmark(
         data=args.data,
         size=args.size,
-        methods=tuple(args.methods or Benchmark.methods),
+        methods=tuple(args.methods or ()),
         seeds=tuple(args.seeds),
         profile=args.profile,
         minutes=args.minutes,

@@ -2,8 +2,8 @@
 
 --edit takes folders of `glottis image train-edit`, all applied at once. --direction takes pca:K, principal direction K of h of
 images that the model draws, or pullback:K, what in each image's own noise moves h most; K counts from 0. With neither, codes
-move along the probe of --label. The unit of --strengths is a trained edit as it was trained, one deviation of h, or a step of
-length 1 in noise; a probe breaks images beyond 0.3.
+move along the probe of --label. The unit of --strengths is as far as a trained edit's groups are apart, one deviation of h, or
+a step of length 1 in noise; a probe breaks images beyond 0.3.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Disentanglement, reconstruction and samples of a model beside a random encoder and PCA: results.json, RESULTS.md."""
 
 import argparse
+import dataclasses
 
 from tts.apps.cli.image._options import add_sampling_arguments, add_set_arguments, chosen_set, sampling_options
 
@@ -21,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="exact",
         help="of DCI: as published (minutes to an hour), or in bins (seconds; figures of both are not comparable)",
     )
+    parser.add_argument(
+        "--features",
+        choices=("random", "lite0"),
+        default="random",
+        help="of the Fréchet distance: a random network, always at hand, or efficientnet-lite0 (extra features)",
+    )
     parser.add_argument("--fast", action="store_true", help="small numbers and histogram trees: to be compared with nothing")
     add_sampling_arguments(parser)
 
@@ -28,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate."""
     from tts.data.files import write_json, write_text
+    from tts.inference.image_baselines import FrechetFeatures
     from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, fast_settings
     from tts.inference.image_model import ImageModel
     from tts.inference.image_report import image_table
@@ -41,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     settings = EvaluationSettings(seed=args.seed, trees=Trees(args.trees), split=split)
     if args.fast:
         settings = fast_settings(args.seed, split)
+    settings = dataclasses.replace(settings, features=FrechetFeatures(args.features))
     options = sampling_options(args) if model.is_diffusion else {}
     results = evaluate_image_model(model, chosen_set(args, model), settings, **options)
     table = image_table(results["systems"])

@@ -1,9 +1,9 @@
 """Measure the geometry of a model's h-space: GEOMETRY.md, geometry.json and plots over time.
 
 Of the map from noisy images to h: relative trajectory length (RTL) of arcs of noise beside that of a linear isometry, mRTL,
-its mean over times, the isometry loss, mean condition number (MCN) and variance of the metric (VoR). Of images along paths of
-noise: perceptual path length (PPL) and the distances of adjacent frames. Where labels are known, linear separability. And the
-profile that times of edits are chosen from.
+its mean over times, the isometry loss beside d = min(n - 1, dim h), where k equal directions lose d / k - 1, mean condition
+number (MCN) and variance of the metric (VoR). Of images along paths of noise: perceptual path length (PPL) and the distances
+of adjacent frames. Where labels are known, linear separability. And the profile that times of edits are chosen from.
 """
 
 import argparse

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--held-out", type=int, default=1000, metavar="N", help="images never trained on, which it is judged by"
     )
-    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate, which falls to 0")
+    parser.add_argument("--lr", type=float, default=2e-3, help="learning rate, which falls to 0")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--seed", type=int, default=0, help="of first weights, noise and order")

@@ -100,7 +100,10 @@ def run(args: argparse.Namespace) -> int:
     save_grid(args.out.with_name(f"{args.out.name}.png"), with_edits(shown, edited))
     marks = {"t_edit": config.t_edit} | ({"t_boost": config.t_boost} if config.t_boost else {})
     save_plot(args.out.with_name(f"{args.out.name}_profile.png"), profile_plot(found.profile, marks))
-    logger.info("trained on %d images, loss %.4f, t_edit %.3f: %s", len(goal.images), found.loss, config.t_edit, args.out)
+    seen, out = len(goal.images), args.out
+    logger.info(
+        "trained on %d images, loss %.4f, t_edit %.3f, gain %.3g: %s", seen, found.loss, config.t_edit, config.gain, out
+    )
     return 0
 
 

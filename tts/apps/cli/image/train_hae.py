@@ -2,7 +2,7 @@
 
 Sprites move around a torus by actions whose meaning the model is not told; codes learn to be moved by matrices. With --model
 the actions are steps of that model's reverse diffusion instead, which is group-structured denoising; --transition free is the
-predictor without structure that it is compared with.
+predictor without structure that it is compared with. With --soft-weight the blocks of the matrices are found, not given.
 """
 
 import argparse
@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 
 SHOWN, LENGTH = 4, 8  # roll-outs in the picture, actions of each
 HELD_OUT = 8  # one run in so many is kept for the report
+PROBED = 512  # actions whose matrices are looked at for blocks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=256, help="of --model: runs of reverse diffusion, one in 8 held out")
     parser.add_argument("--denoising-steps", type=int, default=20, metavar="N", help="of --model: steps of each run, 9 or more")
     parser.add_argument(
-        "--blocks", type=int, nargs="+", metavar="D", help="sizes of the blocks (default 2 for each factor; 2 2 2 2)"
+        "--blocks",
+        type=int,
+        nargs="+",
+        metavar="D",
+        help="sizes of the blocks (default 2 for each factor; 2 2 2 2; with --soft-weight one block of their sum)",
+    )
+    parser.add_argument(
+        "--soft-weight",
+        type=float,
+        default=0.0,
+        metavar="W",
+        help="weight of a penalty by which blocks become smaller ones, whose sizes are written; 0: the blocks are as given",
     )
     parser.add_argument("--free-units", type=int, default=0, help="numbers of a code that no action moves")
     parser.add_argument(
@@ -57,12 +69,13 @@ def run(args: argparse.Namespace) -> int:
     """Train."""
     import torch
 
-    from tts.image.groups.report import report_hae
+    from tts.image.groups.report import found_blocks, report_hae
     from tts.image.groups.trajectories import report_steps
+    from tts.image.groups.transitions import GroupRep
     from tts.inference.hae_folder import save_hae
     from tts.inference.image_grids import save_grid
     from tts.inference.image_rollouts import rollout_rows
-    from tts.inference.image_tables import hae_table, steps_table
+    from tts.inference.image_tables import blocks_line, hae_table, steps_table
     from tts.training.hae import HaeTraining, train_hae
 
     settings = HaeTraining(
@@ -74,12 +87,14 @@ def run(args: argparse.Namespace) -> int:
         actions = _sprites(args)
         trained = train_hae(settings, _config(args, actions), actions)
         table = hae_table(report_hae(trained.hae, actions, generator), trained.loss)
-        shown = actions.draw(SHOWN, LENGTH, generator)
+        shown, probed = actions.draw(SHOWN, LENGTH, generator), actions.draw(PROBED, 1, generator)
     else:
         learnt, held_out = _denoising(args)
         trained = train_hae(settings, _config(args, learnt), learnt)
         table = steps_table(report_steps(trained.hae, held_out), trained.loss)
-        shown = held_out.draw(SHOWN, LENGTH, generator, reach=1)
+        shown, probed = held_out.draw(SHOWN, LENGTH, generator, reach=1), held_out.draw(PROBED, 1, generator)
+    if args.soft_weight and isinstance(trained.hae.transition, GroupRep):
+        table += blocks_line(found_blocks(trained.hae.transition, probed.actions[:, 0]))
     save_hae(args.out, trained.hae, f"# Homomorphism autoencoder\n\n{table}")
     save_grid(args.out.with_name(f"{args.out.name}.png"), rollout_rows(trained.hae, shown))
     print(table)
@@ -102,7 +117,7 @@ def _denoising(args: argparse.Namespace) -> tuple[Any, Any]:
     import torch
 
     from tts.diffusion import time_grid
-    from tts.image.groups.trajectories import Trajectories, denoising_trajectories
+    from tts.image.groups.trajectories import START, Trajectories, denoising_trajectories
     from tts.inference.image_model import ImageModel
 
     if args.runs < HELD_OUT or args.denoising_steps <= LENGTH:
@@ -113,7 +128,7 @@ def _denoising(args: argparse.Namespace) -> tuple[Any, Any]:
     if not network.diffuses_pixels or model.has_codes:
         raise ValueError("--model: expected a model without codes that diffuses pixels, such as a ddpm.")
     u = torch.from_numpy(model.noises(args.runs, seed=args.seed)).to(model.device)
-    times = time_grid(network.schedule, args.denoising_steps)
+    times = time_grid(network.schedule, args.denoising_steps, start=START)
     runs = denoising_trajectories(network.composite(None), u, network.schedule, times)
     found = Trajectories(runs.observations.cpu(), runs.places.cpu())
     n = args.runs // HELD_OUT
@@ -129,6 +144,10 @@ def _config(args: argparse.Namespace, moves: Any) -> Any:
     own = "group" if args.model is None else "steps"
     sprites = args.model is None
     blocks = tuple(args.blocks or ([2] * moves.n_factors if sprites else [2, 2, 2, 2]))
+    if args.soft_weight and args.transition == "free":
+        raise ValueError("--soft-weight: a free transition has no matrices. Give --transition group or steps, or no weight.")
+    if args.soft_weight and not args.blocks:
+        blocks = (sum(blocks),)
     structured = args.transition if args.transition in ("group", "steps") else own
     config = HaeConfig(
         size=moves.size,
@@ -137,6 +156,7 @@ def _config(args: argparse.Namespace, moves: Any) -> Any:
         blocks=blocks,
         free_units=args.free_units,
         transition=TransitionKind(structured),
+        soft_weight=args.soft_weight,
         likelihood=Likelihood.bernoulli if sprites else Likelihood.gaussian,
     )
     return without_structure(config) if args.transition == "free" else config

@@ -1,0 +1,42 @@
+"""Predictors of steps of denoising: their sizes, and their trainings as parts of an experiment."""
+
+import dataclasses
+from typing import Any
+
+from tts.image.groups.config import HaeConfig, TransitionKind
+from tts.image.groups.hae import HomomorphismAutoencoder
+from tts.image.groups.trajectories import Trajectories
+from tts.image.groups.transitions import without_structure
+from tts.image.vae_config import Likelihood
+from tts.training.experiments.context import Context
+from tts.training.hae import HaeTraining, train_hae
+
+REACH = 2  # steps of an action in training
+BLOCKS = (2,) * 8
+PIXEL_STD = 0.3
+
+
+def step_configs(runs: Trajectories) -> dict[str, HaeConfig]:
+    """By name: the group, a perceptron of about as many parameters, and one as wide as any."""
+    group = HaeConfig(
+        size=runs.size,
+        channels=runs.channels,
+        action_dim=runs.action_dim,
+        blocks=BLOCKS,
+        transition=TransitionKind.steps,
+        likelihood=Likelihood.gaussian,
+        pixel_std=PIXEL_STD,
+    )
+    free = dataclasses.replace(group, transition=TransitionKind.free)
+    return {"group": group, "unstructured": without_structure(group), "free": free}
+
+
+def trained_steps(context: Context, name: str, config: HaeConfig, runs: Trajectories, seed: int) -> HomomorphismAutoencoder:
+    """One predictor after its restarts, from parts/NAME-seedN."""
+    training = HaeTraining(steps=context.sizes.path_training, restarts=context.sizes.restarts, seed=seed)
+
+    def make() -> tuple[HomomorphismAutoencoder, dict[str, Any]]:
+        trained = train_hae(training, config, runs)
+        return trained.hae, {"loss": trained.loss, "trials": trained.trials}
+
+    return context.part(f"{name}-seed{seed}", lambda: HomomorphismAutoencoder(config), make)[0]
