@@ -47,7 +47,7 @@ class Guidance:
         """`base` drawn to what is asked, for one run of a sampler: averages over steps begin anew."""
         log_probs = self._judge(self.wishes, base, schedule)
         keep = self._judge(self._kept(), base, schedule) if self.keep else None
-        rules = robust_rules(cap=self.cap, smooth=self.smooth, resolve=self.resolve, keep=keep)
+        rules = robust_rules(cap=self.cap, smooth=self.smooth, keep=keep, resolve=self.resolve)
         weights, intervals = [wish.weight for wish in self.wishes], [wish.interval for wish in self.wishes]
         return guided(base, schedule, log_probs, weights, intervals=intervals, rules=rules)
 

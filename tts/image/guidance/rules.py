@@ -128,32 +128,40 @@ class Preserve:
         rows = rows / rows.norm(dim=2, keepdim=True).clamp(min=torch.finfo(rows.dtype).tiny)
         flat = g.flatten(2).permute(1, 2, 0)  # (B, D, K)
         weights = torch.linalg.pinv(rows @ rows.mT, hermitian=True) @ (rows @ flat)  # (B, M, K)
-        return (flat - rows.mT @ weights).permute(2, 0, 1).reshape(g.shape)
+        left = flat - rows.mT @ weights
+        # G G^T resolves no angle to what is kept below sqrt(precision): what is shorter is rounding, of any direction
+        least = torch.finfo(g.dtype).eps ** 0.5 * flat.norm(dim=1, keepdim=True)
+        left = torch.where(left.norm(dim=1, keepdim=True) > least, left, 0.0)
+        return left.permute(2, 0, 1).reshape(g.shape)
 
 
 def robust_rules(
-    *, cap: float | None = None, smooth: float = 0.0, resolve: bool = False, keep: LogProbs | None = None
+    *, cap: float | None = None, smooth: float = 0.0, keep: LogProbs | None = None, resolve: bool = False
 ) -> list[Rule]:
     """The rules asked for, in the one order in which each leaves standing what those before it brought.
 
-        Cap, Smooth, resolve_conflicts, Preserve
+        Cap, Smooth, Cap, Preserve, resolve_conflicts
 
-    An average of gradients within the cap is as short, and projections lengthen none. Averages of gradients freed of conflicts
-    may conflict again, so conflicts are resolved of what is averaged. What is kept is a constraint and comes last, exact.
+    The first cap keeps a single long gradient from ruling the average, the second holds where the score has shrunk since.
+    Averages of gradients that did not conflict, or that changed nothing kept, may do both, so these two come after them. They
+    lengthen nothing, and what is taken from a gradient in a conflict is a multiple of another that is orthogonal to all that is
+    kept, so that stays exact. The other way round conflicts would come back: two gradients that agree only in what is kept
+    disagree without it. In the end neither of two wishes works against the other; of more, each is freed of the others one
+    after another, and the last of them may bring a little of the first back, as in PCGrad.
 
     Args:
         cap: share of `Cap`; None is no cap.
         smooth: decay of `Smooth`; 0 is none. Above it the rules serve one run of a sampler.
-        resolve: take from each gradient what works against another.
         keep: log-probabilities of what must stay; None is nothing.
+        resolve: take from each gradient what works against another.
 
     Raises:
         ValueError: if cap or smooth is out of range.
     """
-    rules: list[Rule] = [] if cap is None else [Cap(cap)]
-    rules += [Smooth(smooth)] if smooth else []
-    rules += [resolve_conflicts] if resolve else []
-    return rules if keep is None else [*rules, Preserve(keep)]
+    caps: list[Rule] = [] if cap is None else [Cap(cap)]
+    rules = [*caps, Smooth(smooth), *caps] if smooth else caps
+    rules = rules if keep is None else [*rules, Preserve(keep)]
+    return [*rules, resolve_conflicts] if resolve else rules
 
 
 def _each(factor: Tensor, g: Tensor) -> Tensor:

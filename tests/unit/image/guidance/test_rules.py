@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tts.image.guidance.rules import Cap, Moment, Preserve, Smooth, resolve_conflicts
+from tts.image.guidance.rules import Cap, Moment, Preserve, Smooth, resolve_conflicts, robust_rules
 
 F64 = torch.float64
 
@@ -76,6 +76,62 @@ def test_what_is_preserved_is_not_changed_to_first_order_also_where_its_gradient
     span = torch.stack([row[0] for row in rows])
     residual = taken - span.T @ torch.linalg.lstsq(span.T, taken).solution
     assert residual.norm() < 1e-10
+
+
+def run_rules(rules, g, at):
+    for rule in rules:
+        g = rule(g, at)
+    return g
+
+
+def inner(a, b):
+    return (a * b).flatten(1).sum(1)
+
+
+def square(x, t):
+    return x.flatten(1).square().sum(1)[None]
+
+
+def test_all_rules_together_keep_the_cap_the_kept_and_the_peace_at_every_step_of_a_run():
+    """The scores shrink on the way, so an average of capped gradients alone is too long; averages conflict anew."""
+    rules, averaged, broken = robust_rules(cap=0.5, smooth=0.9, keep=square, resolve=True), robust_rules(cap=0.5, smooth=0.9), 0
+    for step, t in enumerate((0.9, 0.7, 0.5, 0.3, 0.1)):
+        g, at = normal(2, 40, 2, 2, 2, seed=step), moment(40, t, eps=t * normal(40, 2, 2, 2, seed=8))
+        mean, found = run_rules(averaged, g, at), run_rules(rules, g, at)
+        limit = 0.5 * at.eps.flatten(1).norm(dim=1) / 0.5
+        assert bool((found.flatten(2).norm(dim=2) <= limit * (1 + 1e-12)).all())
+        for i, j in ((0, 1), (1, 0)):
+            assert inner(found[i], at.x).abs().max() < 1e-6  # the gradient of what is kept is 2 x
+            assert inner(found[i], mean[j]).min() > -1e-12  # nor does one work against what the other was
+            broken += int((inner(mean[i], mean[j]) < 0).sum())
+    assert broken > 40
+
+
+def test_in_the_other_order_of_the_kept_and_of_conflicts_the_conflicts_come_back():
+    g, at = normal(2, 200, 2, 2, 2), moment(200)
+    preserve = Preserve(square)
+    there = run_rules(robust_rules(keep=square, resolve=True), g, at)
+    back = preserve(resolve_conflicts(g, at), at)
+    assert inner(there[0], g[1]).min() > -1e-12 and inner(there[0], at.x).abs().max() < 1e-12
+    assert inner(back[0], back[1]).min() < -0.1
+
+
+def test_a_wish_against_what_is_kept_leaves_nothing_that_another_could_be_turned_by():
+    at, other = moment(), normal(1, 3, 2, 2, 2)
+    found = run_rules(robust_rules(keep=square, resolve=True), torch.cat([-3 * at.x[None], other]), at)
+    assert found[0].abs().max() == 0
+    torch.testing.assert_close(found[1], Preserve(square)(other, at)[0], rtol=0, atol=0)
+
+
+def test_rules_that_are_not_asked_for_are_none_and_all_of_them_leave_one_gradient_as_it_is():
+    assert robust_rules() == [] and robust_rules(resolve=True) == [resolve_conflicts]
+    assert robust_rules(cap=0.4) == [Cap(0.4)]
+    g, at = 1e-3 * normal(1, 3, 2, 2, 2), moment()
+    torch.testing.assert_close(run_rules(robust_rules(cap=0.4, smooth=0.9, resolve=True), g, at), g, rtol=0, atol=0)
+    with pytest.raises(ValueError, match="share must be"):
+        robust_rules(cap=0.0)
+    with pytest.raises(ValueError, match="decay must be"):
+        robust_rules(smooth=-0.1)
 
 
 def test_a_batch_equals_its_singles():
