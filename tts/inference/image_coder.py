@@ -1,6 +1,5 @@
 """Between images, codes and noise: what all uses of a trained image model are made of."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,13 +8,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from tts.diffusion import add_noise, expand_like
-from tts.diffusion.samplers import Denoiser, times_like
+from tts.diffusion.samplers import times_like
 from tts.errors import ModelError
 from tts.image.datasets import to_uint8
 from tts.image.infodiffusion import InfoDiffusion
 from tts.image.model import DiffusionModelBase
 from tts.image.vae import Vae
-from tts.inference.image_diffusion import ImageSampling, forward, reverse
+from tts.inference.image_diffusion import Guide, ImageSampling, forward, reverse
 from tts.inference.image_runner import Codes, ImageRunner, Images, Noise
 
 
@@ -152,7 +151,7 @@ class ImageCoder(ImageRunner):
         seed: int = 0,
         one_noise: bool = False,
         drawn: bool = False,
-        guide: Callable[[Denoiser], Denoiser] | None = None,
+        guide: Guide | None = None,
     ) -> Images:
         """n images of codes z (n, N, d), or of the unconditional denoiser for None; `guide` is called anew for each batch.
 

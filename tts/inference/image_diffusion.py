@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from tts.diffusion import SAMPLERS, Composite, invert, sample, time_grid
-from tts.diffusion.samplers import Denoiser, Noise
+from tts.diffusion.samplers import Denoiser, Hook, Noise
 from tts.image.guided import GuidedModel
 from tts.image.model import DiffusionModelBase, clip_to_pixels
 
 GRIDS = ("uniform", "quadratic", "log_snr")
 TIME_ROUNDING = 1e-6  # of times in float32; those of a grid lie much further apart
+Guide = Callable[[Denoiser, Tensor, Hook | None], tuple[Denoiser, Hook | None]]
+"""(denoiser of the model, times of the grid, hook of the sampler) -> the denoiser and the hook that are sampled with."""
 FIXED_POINT_ITERATIONS = 2  # of inversion: enough for 1e-3 of the pixels' range at 50 steps
 
 
@@ -112,7 +114,7 @@ def reverse(
     noise: Tensor,
     options: ImageSampling,
     generator: torch.Generator,
-    guide: Callable[[Denoiser], Denoiser] | None = None,
+    guide: Guide | None = None,
 ) -> Tensor:
     """The state at t = 0 reached from `noise`, the state at t = 1; of pixels, x0_hat is held in [-1, 1] on the way.
 
@@ -122,14 +124,14 @@ def reverse(
         noise: (B, ...), standard normal or inverted.
         options: sampler, steps, grid.
         generator: of the noise that stochastic samplers inject, on the CPU.
-        guide: makes of the model's denoiser the one that is sampled.
+        guide: makes of the model's denoiser and hook those that are sampled with.
     """
     times = time_grid(model.schedule, options.steps, options.grid)
     draw = lambda u: torch.randn(u.shape, generator=generator).to(u)  # noqa: E731
-    hook = clip_to_pixels if model.diffuses_pixels else None
+    hook: Hook | None = clip_to_pixels if model.diffuses_pixels else None
     denoiser = denoiser_of(model, z, options)
     if guide is not None:
-        denoiser = guide(denoiser)
+        denoiser, hook = guide(denoiser, times, hook)
     return sample(denoiser, noise, model.schedule, times, sampler=options.sampler, noise=draw, hook=hook)
 
 

@@ -10,14 +10,17 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from tts.diffusion import Composite, Schedule
-from tts.diffusion.samplers import Denoiser
+from tts.diffusion.samplers import Denoiser, Hook
 from tts.errors import ModelError
+from tts.image.frozen_path import Once
+from tts.image.guidance.asymmetric import Apply, asymmetric
 from tts.image.guidance.classifier import HeadKind, NoisyClassifier
 from tts.image.guidance.guide import guided, through_x0
 from tts.image.guidance.rules import LogProbs, robust_rules
 from tts.image.guidance.wishes import Wish
 from tts.image.labelled import UNKNOWN, LabelledModel
 from tts.inference.image_coder import ImageCoder
+from tts.inference.image_diffusion import Guide, ImageSampling
 from tts.inference.image_runner import Images
 
 ANY_VALUE = 1.0  # of a head of kind `value` that is kept: its gradient has the same direction whatever is wished
@@ -33,6 +36,7 @@ class Guidance:
     smooth: decay of a moving average of the gradients over the steps; 0 is none.
     resolve: take from each gradient what works against another.
     through_x0: judge the predicted image instead of the noisy one; costs about three more passes a step.
+    apply: to both parts of a step, or to its predicted x0 alone, which is stronger and of `ddim`.
     """
 
     classifier: NoisyClassifier
@@ -42,6 +46,7 @@ class Guidance:
     smooth: float = 0.0
     resolve: bool = False
     through_x0: bool = False
+    apply: Apply = Apply.both
 
     def denoiser(self, base: Denoiser, schedule: Schedule) -> Composite:
         """`base` drawn to what is asked, for one run of a sampler: averages over steps begin anew."""
@@ -50,6 +55,13 @@ class Guidance:
         rules = robust_rules(cap=self.cap, smooth=self.smooth, keep=keep, resolve=self.resolve)
         weights, intervals = [wish.weight for wish in self.wishes], [wish.interval for wish in self.wishes]
         return guided(base, schedule, log_probs, weights, intervals=intervals, rules=rules)
+
+    def steered(self, base: Denoiser, schedule: Schedule, times: Tensor, hook: Hook | None) -> tuple[Denoiser, Hook | None]:
+        """What one run on these times samples, and the hook it takes, for a base that is sampled with `hook`."""
+        if self.apply is Apply.both:
+            return self.denoiser(base, schedule), hook
+        shared = Once(base, trained=False)
+        return shared, asymmetric(shared, self.denoiser(shared, schedule), schedule, times, hook)
 
     def _judge(self, wishes: tuple[Wish, ...], base: Denoiser, schedule: Schedule) -> LogProbs:
         if not self.through_x0:
@@ -96,10 +108,17 @@ class GuidedSampler(ImageCoder):
 
         Raises:
             ModelError: if the classifier does not fit the model.
-            ValueError: if a wish is for what the classifier does not know, or an option is out of range.
+            ValueError: if a wish is for what the classifier does not know, an option is out of range, or the predicted x0 alone
+                is to be guided by another sampler than `ddim`.
         """
         model, classifier = self.diffusion, guidance.classifier.to(self.device)
         classifier.require(model)
+        sampler = "ddim" if noise is not None else ImageSampling(**options).sampler
+        if guidance.apply is Apply.P and sampler != "ddim":
+            raise ValueError(
+                f"apply P guides the predicted x0 of a step of ddim, and steps of {sampler} have no such part. "
+                "Give --sampler ddim, or leave --apply out."
+            )
         for wish in guidance.wishes:
             head = classifier.config.heads[classifier.index(wish.name)]
             wish.check(head.size, head.kind is HeadKind.value)
@@ -107,7 +126,8 @@ class GuidedSampler(ImageCoder):
         if self.has_codes:
             z = self._code_tensor(self.sample_codes(n, seed=seed) if codes is None else codes)
             options = self._for_drawn_codes(options) if codes is None else options
-        return self._render(z, n, noise, options, seed=seed, guide=lambda base: guidance.denoiser(base, model.schedule))
+        guide: Guide = lambda base, times, hook: guidance.steered(base, model.schedule, times, hook)  # noqa: E731
+        return self._render(z, n, noise, options, seed=seed, guide=guide)
 
     def sample_labelled(
         self,
@@ -149,4 +169,4 @@ class GuidedSampler(ImageCoder):
             told = model.composite_of(row, scale)
         else:
             told = model.composed(row, [weights.get(name, 0.0) for name in names])
-        return self._render(None, n, noise, options, seed=seed, guide=lambda base: told)
+        return self._render(None, n, noise, options, seed=seed, guide=lambda base, times, hook: (told, hook))

@@ -186,8 +186,11 @@ def test_a_classifier_is_trained_and_guides(root, ddpm, diffae):
     rules = ["--keep", "azimuth", "scale", "--cap", 0.5, "--smooth", 0.5, "--resolve"]
     assert run("guide", ddpm, out, "--classifier", folder, *wishes, *rules, "--count", 3, *SMALL) == 0
     assert images_in(out, rows=2) == 3
+    alone = ["--want", "shape=1", "--apply", "P", "--count", 2, *SMALL]
+    assert run("guide", ddpm, out, "--classifier", folder, *alone, "--sampler", "ddim") == 0
+    assert run("guide", ddpm, out, "--classifier", folder, *alone) == 2
     for model in (ddpm, diffae):
-        words = ["--want", "shape=1", "--through-x0", "--inverted", "--index", 2, *SMALL]
+        words = ["--want", "shape=1", "--through-x0", "--apply", "P", "--inverted", "--index", 2, *SMALL]
         assert run("guide", model, out, "--classifier", folder, *words) == 0
         assert images_in(out, rows=2) == 1
 
@@ -287,6 +290,7 @@ def test_denoising_that_is_learnt_begins_where_its_first_action_is_like_the_othe
         (["guide", "--want", "shape=1"], 1, "is told no labels"),
         (["guide", "--want", "shape"], 2, "expected NAME=V"),
         (["guide", "--want", "shape=1", "--cap", "1"], 2, "Give --classifier"),
+        (["guide", "--want", "shape=1", "--apply", "P"], 2, "Give --classifier"),
         (["geometry", "--times", "0"], 1, "geometry.times"),
         (["sample", "--pooled", "SELF", "--switch-time", "0.5"], 1, "expected fewer"),
         (["train-edit", "--label", "shape", "--before", "x"], 2, "expected one of --label"),

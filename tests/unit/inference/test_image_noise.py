@@ -7,6 +7,7 @@ import torch
 from tts.image.base import BaseConfig
 from tts.image.config import UNetConfig
 from tts.image.datasets import open_images
+from tts.image.guidance.asymmetric import Apply
 from tts.image.guidance.classifier import ClassifierConfig, HeadConfig, NoisyClassifier
 from tts.image.guidance.wishes import Wish
 from tts.image.infodiffusion import InfoDiffusionConfig
@@ -42,11 +43,12 @@ def pixels():
     return open_images("shapes", size=16).images(np.array([5, 70000]))
 
 
-def nothing_asked():
+def nothing_asked(weight=0.0, **options):
     """A classifier whose wish weighs nothing."""
     config = ClassifierConfig(size=16, unet=UNET, heads=(HeadConfig(name="shape", size=3),))
-    wish = Wish(name="shape", values=(1,), weight=0.0)
-    return Guidance(classifier=seeded(lambda: NoisyClassifier(config)).eval().requires_grad_(False), wishes=(wish,))
+    wish = Wish(name="shape", values=(1,), weight=weight)
+    classifier = seeded(lambda: NoisyClassifier(config)).eval().requires_grad_(False)
+    return Guidance(classifier=classifier, wishes=(wish,), **options)
 
 
 def distance(a, b):
@@ -80,6 +82,21 @@ def test_guidance_that_asks_nothing_gives_samples_and_reconstructions(model, pix
     codes = model.encode(pixels) if model.has_codes else None
     edited = model.guide(2, guidance, noise=model.invert(pixels, codes, steps=4), codes=codes, steps=4)
     assert distance(edited, model.reconstruct(pixels, inverted=True, steps=4)) <= 1
+
+
+def test_guidance_of_the_predicted_image_alone_is_of_ddim_and_is_not_that_of_both_parts(model, pixels):
+    options = {"seed": 3, "steps": 4, "sampler": "ddim"}
+    nothing = model.guide(2, nothing_asked(apply=Apply.P), **options)
+    assert np.array_equal(nothing, model.guide(2, nothing_asked(), **options))
+    alone, both = (model.guide(2, nothing_asked(300.0, apply=apply), **options) for apply in (Apply.P, Apply.both))
+    assert distance(alone, both) > 1 and distance(both, nothing) > 1
+    assert np.array_equal(alone, model.guide(2, nothing_asked(300.0, apply=Apply.P), **options))
+    codes = model.encode(pixels) if model.has_codes else None
+    noise = model.invert(pixels, codes, steps=4)  # goes back by ddim without a word
+    edited = model.guide(2, nothing_asked(apply=Apply.P), noise=noise, codes=codes, steps=4)
+    assert distance(edited, model.reconstruct(pixels, inverted=True, steps=4)) <= 1
+    with pytest.raises(ValueError, match="steps of dpmpp_2m have no such part"):
+        model.guide(2, nothing_asked(apply=Apply.P), steps=4)
 
 
 def test_labels_that_weigh_nothing_give_samples_and_reconstructions(pixels):

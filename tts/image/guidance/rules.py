@@ -159,8 +159,8 @@ def robust_rules(
         ValueError: if cap or smooth is out of range.
     """
     caps: list[Rule] = [] if cap is None else [Cap(cap)]
-    rules = [*caps, Smooth(smooth), *caps] if smooth else caps
-    rules = rules if keep is None else [*rules, Preserve(keep)]
+    rules: list[Rule] = [*caps, Smooth(smooth), *caps] if smooth else caps
+    rules += [] if keep is None else [Preserve(keep)]
     return [*rules, resolve_conflicts] if resolve else rules
 
 

@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--smooth", type=float, default=0.0, help="decay of a moving average of gradients over steps, 0 to 1")
     parser.add_argument("--resolve", action="store_true", help="take from each gradient what works against another")
     parser.add_argument("--through-x0", action="store_true", help="judge the predicted image, not the noisy one; slower")
+    parser.add_argument(
+        "--apply", choices=("both", "P"), help="guide both parts of a step (default), or its predicted image alone, with ddim"
+    )
     parser.add_argument("--scale", type=float, help="of a labelled model: 0 is its condition, above it more (default 1)")
     parser.add_argument("--count", type=int, default=8, help="images, unless they are --inverted ones")
     add_image_arguments(parser, COLUMNS)
@@ -73,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _guidance(args: argparse.Namespace) -> Any:
     """What the classifier is asked."""
+    from tts.image.guidance.asymmetric import Apply
     from tts.image.guidance.wishes import Wish
     from tts.inference.classifier_folder import load_classifier
     from tts.inference.image_guided import Guidance
@@ -99,13 +103,15 @@ def _guidance(args: argparse.Namespace) -> Any:
         smooth=args.smooth,
         resolve=args.resolve,
         through_x0=args.through_x0,
+        apply=Apply(args.apply or "both"),
     )
 
 
 def _labelled(args: argparse.Namespace, model: Any, n: int, common: dict[str, Any]) -> Any:
     """Images of a model that is told labels."""
-    if args.avoid or args.keep or args.cap is not None or args.smooth or args.resolve or args.through_x0:
-        raise ValueError("--avoid, --keep, --cap, --smooth, --resolve and --through-x0 are of a classifier. Give --classifier.")
+    if args.avoid or args.keep or args.cap is not None or args.smooth or args.resolve or args.through_x0 or args.apply:
+        names = "--avoid, --keep, --cap, --smooth, --resolve, --through-x0 and --apply"
+        raise ValueError(f"{names} are of a classifier. Give --classifier.")
     asked = [_wish(text) for text in args.want]
     several = [name for name, values in asked if len(values) != 1 or values[0] != int(values[0])]
     if several or len({name for name, _ in asked}) != len(asked):
