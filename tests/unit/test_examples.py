@@ -8,8 +8,13 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
+from tts.image.base import BaseConfig
+from tts.image.config import UNetConfig
+from tts.image.registry import build_model
+from tts.image.subspace.pooled import pooled_config
 from tts.inference.converter import VoiceConverter
-from tts.testing import make_model_folder, make_tone
+from tts.inference.image_folder import LoadedImageModel, TrainedOn, save_image_folder
+from tts.testing import make_model_folder, make_tone, seeded
 
 EXAMPLES = Path(__file__).parents[2] / "egs"
 
@@ -66,5 +71,21 @@ def test_a_voice_is_converted_attribute_by_attribute(converter, tmp_path, monkey
 
 def test_every_example_is_short_and_is_tested_here():
     examples = sorted(EXAMPLES.glob("*.py"))
-    assert [e.name for e in examples] == ["convert_voice.py", "mix_priors.py", "stream_long_text.py", "synthesize.py"]
+    names = ["convert_voice.py", "image_subspaces.py", "mix_priors.py", "stream_long_text.py", "synthesize.py"]
+    assert [e.name for e in examples] == names
     assert all(len(e.read_text(encoding="utf-8").splitlines()) <= 80 for e in examples)
+
+
+def test_what_subspaces_leave_out_and_cost_is_printed(tmp_path, monkeypatch, capsys):
+    unet = UNetConfig(base=8, multipliers=(1,), attention=(False,), unshuffle=4)
+    full = BaseConfig(size=16, unet=unet)
+    for name, config in {"full": full, "pooled": pooled_config(full, 1)}.items():
+        trained = TrainedOn(data="shapes", size=config.size, steps=1, images=4, seed=0, cpu_seconds=0.5)
+        network = seeded(lambda config=config: build_model(config)).eval()
+        save_image_folder(tmp_path / name, LoadedImageModel(model=network, trained=trained, codes=None), "card")
+    words = ["--model", tmp_path / "full", "--pooled", tmp_path / "pooled", "--images", 250, "--scored", 2, "--steps", 8]
+    run("image_subspaces.py", *words, monkeypatch=monkeypatch)
+    lines = capsys.readouterr().out.splitlines()
+    left = [float(re.search(r"768 dimensions: ([.\d]+) left", line)[1]) for line in lines[:2]]
+    assert 0 < left[1] < left[0]  # of 192 dimensions both, the principal ones are the best
+    assert [line.split(":")[0] for line in lines[2:]] == ["alone", "through pooling"]

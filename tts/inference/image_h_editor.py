@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tts.diffusion import sample, time_grid
-from tts.image.asyrp import edited, sample_edited
+from tts.image.asyrp import Average, edited, fixed_delta, sample_edited
 from tts.image.datasets import to_uint8
 from tts.image.delta_h import FixedDelta
 from tts.image.edit_steps import Attribute, Injection
@@ -56,7 +56,8 @@ class HEditor(ImageInverter):
 
         Args:
             inversion: of the images.
-            edits: from `load_edit` or `pca_edits`; their changes of h add up.
+            edits: from `load_edit`, `averaged` or `pca_edits`; their changes of h add up, undiminished unless they went through
+                `tts.image.asyrp.together`.
             strengths: factors on the edits' own strengths; negative ones turn the edits round.
             t_boost: below it fresh noise mends the quality, that of image i a function of (seed, i); 0 is none.
             injection: symmetric is the control that does nearly nothing.
@@ -86,6 +87,31 @@ class HEditor(ImageInverter):
 
         images = self.batches(draw, torch.arange(len(inversion.path)), inversion.path, inversion.codes)
         return to_uint8(torch.from_numpy(images).flatten(0, 1))
+
+    def averaged(self, inversion: Inversion, edit: Attribute, average: Average = Average.all) -> Attribute:
+        """The edit with the mean of the changes of h that it makes on these images in the place of what each image asks for.
+
+        It is then the same for all images, these or others. The images go through the model in one batch.
+
+        Args:
+            inversion: of the images, by DDIM; some tens of them make a good mean.
+            edit: from `load_edit`.
+            average: over the images, at each step its own, or over steps too, one global change; `none` keeps those of each
+                image, for these very images in one batch.
+
+        Raises:
+            ModelError: as `edit_h`.
+            ValueError: if the noise is edit-friendly, whose steps are not those of DDIM, or the edit is on in no step.
+
+        Source: Kwon et al. 2023, section 5.4, global directions.
+        """
+        model, config = self._own(inversion), inversion.config
+        if config.kind is InversionKind.edit_friendly:
+            raise ValueError("a change of h is averaged along DDIM, found edit-friendly noise. Invert the images by ddim.")
+        z = None if inversion.codes is None else inversion.codes.to(self.device)
+        u, times = inversion.path[:, 0].to(self.device), time_grid(model.schedule, config.steps)
+        delta = fixed_delta(h_space(model, z), edit, u, times, average).to(self.device)
+        return replace(edit, delta=delta.requires_grad_(False))
 
     def pca_edits(self, k: int, *, n: int = N_PCA, steps: int = 50, t_edit: float = 0.5, seed: int = 0) -> list[Attribute]:
         """The first k principal directions of h as edits that need no training: strength 1 is one deviation at every step.

@@ -139,6 +139,9 @@ def test_images_of_a_folder_are_edited_by_trained_edits_and_directions(root, ddp
     assert images_in(out, rows=2) == 6
     assert run("edit", ddpm, out, "--edit", edit, edit, "--strengths", 1, "--inversion", "edit_friendly") == 0
     assert images_in(out, rows=4) == 2
+    for words in (["--together"], ["--average", "all", "--together"], ["--average", "images"]):
+        assert run("edit", ddpm, out, "--edit", edit, edit, "--strengths", 1, *words) == 0
+    assert images_in(out, rows=4) == 2
     assert run("edit", ddpm, out, "--direction", "pca:1", "--t-edit", "0.3", *SMALL) == 0
     assert images_in(out, rows=4) == 6
     for model in (ddpm, diffae):
@@ -279,6 +282,7 @@ def test_denoising_that_is_learnt_begins_where_its_first_action_is_like_the_othe
         (["edit", "--edit", "nowhere"], 1, "no such file"),
         (["edit", "--label", "shape"], 1, "no label 'shape'"),
         (["edit"], 2, "Give --edit or --direction"),
+        (["edit", "--direction", "pca:0", "--together"], 2, "--together and --average are of trained edits"),
         (["reconstruct"], 1, "--inverted of `glottis image reconstruct`"),
         (["invert", "--back", "a", "--noise", "b"], 2, "give it without --noise"),
         (["edit", "--direction", "pullback:0", "--noise", "x"], 2, "is for --edit and pca:K"),

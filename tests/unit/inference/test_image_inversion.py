@@ -6,8 +6,11 @@ import torch
 from safetensors.torch import save_file
 
 from tts.errors import ModelError
+from tts.image.asyrp import Average
 from tts.image.base import BaseConfig
 from tts.image.config import UNetConfig
+from tts.image.delta_h import DeltaBlock, DeltaBlockConfig
+from tts.image.edit_steps import Attribute
 from tts.image.registry import build_model
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_inversion import InversionKind, read_inversion, save_inversion
@@ -82,3 +85,27 @@ def test_edit_friendly_noise_is_not_boosted(model, images):
     found = model.inversion(images, kind=InversionKind.edit_friendly, steps=3)
     with pytest.raises(ValueError, match="t_boost must be 0"):
         model.edit_h(found, model.pca_edits(1, n=3, steps=3), t_boost=0.3)
+
+
+def trained_edit(steps):
+    block = seeded(lambda: DeltaBlock(DeltaBlockConfig(channels=8, time_dim=32)), spread=0.5).eval().requires_grad_(False)
+    return Attribute(delta=block, steps=steps, t_edit=0.3, strength=4.0)
+
+
+def test_an_averaged_edit_is_the_same_for_all_images_and_that_of_each_where_nothing_is_averaged(model, images):
+    edit, found = trained_edit(6), model.inversion(images[:2], steps=6)
+    own = model.edit_h(found, [edit], (1.0,))
+    assert np.abs(own.astype(int) - model.edit_h(found, [edit], (0.0,))).max() > 1
+    kept = model.averaged(found, edit, Average.none)
+    assert np.abs(own.astype(int) - model.edit_h(found, [kept], (1.0,))).max() <= 1
+    twice = model.inversion(np.repeat(images[:1], 2, axis=0), steps=6)
+    for average, times in ((Average.images, 5), (Average.all, 1)):
+        mean = model.averaged(found, edit, average)
+        assert mean.delta.values.shape == (times, *kept.delta.values.shape[-3:])  # on at 1, 5/6 … 2/6
+        assert (mean.t_edit, mean.strength) == (0.3, 4.0)
+    same = model.averaged(twice, edit, Average.images)
+    assert np.abs(model.edit_h(twice, [same], (1.0,)).astype(int)[0] - own[0]).max() <= 1
+    each = kept.delta.values
+    torch.testing.assert_close(model.averaged(found, edit).delta.values[0], each.mean((0, 1)))
+    with pytest.raises(ValueError, match="averaged along DDIM"):
+        model.averaged(model.inversion(images, kind=InversionKind.edit_friendly, steps=3), edit)

@@ -1,9 +1,10 @@
 """Edit images, a row each, as a PNG: along a label (a linear probe on codes), a trained edit, or a direction of h.
 
---edit takes folders of `glottis image train-edit`, all applied at once. --direction takes pca:K, principal direction K of h of
-images that the model draws, or pullback:K, what in each image's own noise moves h most; K counts from 0. With neither, codes
-move along the probe of --label. The unit of --strengths is as far as a trained edit's groups are apart, one deviation of h, or
-a step of length 1 in noise; a probe breaks images beyond 0.3.
+--edit takes folders of `glottis image train-edit`, all applied at once; with --average each is one change of h, the mean of
+what it makes of the images here. --direction takes pca:K, principal direction K of h of images that the model draws, or
+pullback:K, what in each image's own noise moves h most; K counts from 0. With neither, codes move along the probe of --label.
+The unit of --strengths is as far as a trained edit's groups are apart, one deviation of h, or a step of length 1 in noise; a
+probe breaks images beyond 0.3.
 """
 
 import argparse
@@ -36,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     way.add_argument("--label", metavar="NAME", help="column of the data's labels; default: the first")
     way.add_argument("--edit", type=Path, nargs="+", metavar="DIR", help="trained edits of this model")
     way.add_argument("--direction", metavar="KIND:K", help="pca:K or pullback:K")
+    parser.add_argument(
+        "--together", action="store_true", help="of several --edit: each by 1 / sqrt(their number), so that images hold"
+    )
+    parser.add_argument(
+        "--average", choices=("images", "all"), help="of --edit: the mean change over these images, or over all steps too"
+    )
     parser.add_argument("--value", type=int, default=1, help="value of the label to move towards")
     parser.add_argument(
         "--strengths", type=float, nargs="+", metavar="S", help="how far to move; default: five of a sensible size"
@@ -64,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     strengths = args.strengths or STRENGTHS[kind]
     if args.noise is not None and (kind not in ("edit", "pca") or args.data or args.index):
         raise ValueError("--noise: is for --edit and pca:K, and no other images are read. Leave out --data and --index.")
+    if kind != "edit" and (args.together or args.average):
+        raise ValueError("--together and --average are of trained edits. Give --edit.")
     if kind in ("edit", "pca"):
         images, edited = _edit_h(args, model, kind, number, strengths)
     else:
@@ -106,6 +115,7 @@ def _edit_h(args: argparse.Namespace, model: Any, kind: str, number: int, streng
     """The images and what trained edits, or a principal direction, make of them."""
     from dataclasses import replace
 
+    from tts.image.asyrp import Average, together
     from tts.inference.image_inversion import InversionKind, read_inversion
 
     kept = None if args.noise is None else read_inversion(args.noise)
@@ -123,6 +133,10 @@ def _edit_h(args: argparse.Namespace, model: Any, kind: str, number: int, streng
         kept = model.inversion(images, kind=InversionKind(args.inversion), steps=steps, seed=args.seed)
     else:
         images = model.restore(kept)
+    if args.average:
+        edits = [model.averaged(kept, edit, Average(args.average)) for edit in edits]
+    if args.together:
+        edits = together(edits)
     if args.t_boost is not None:
         t_boost = args.t_boost
     elif kept.config.kind is InversionKind.edit_friendly:
