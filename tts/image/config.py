@@ -36,10 +36,15 @@ class Kind(str, Enum):
 
 
 class ScheduleKind(str, Enum):
-    """`cosine` (Nichol and Dhariwal) or `vp_linear` (Ho et al., in continuous time)."""
+    """`cosine` (Nichol and Dhariwal), `vp_linear` (Ho et al., in continuous time), `sub_vp`, `variance_exploding` (Song et al.).
+
+    The last two are the published processes divided by their own scale, so that one state, one loss and all samplers serve all.
+    """
 
     cosine = "cosine"
     vp_linear = "vp_linear"
+    sub_vp = "sub_vp"
+    variance_exploding = "variance_exploding"
 
 
 class Weighting(str, Enum):
@@ -66,8 +71,10 @@ class DiffusionConfig:
     """Schedule, parametrization, and where and how the denoising error is measured."""
 
     schedule: ScheduleKind = ScheduleKind.cosine
-    beta_min: float = 0.1  # of vp_linear
+    beta_min: float = 0.1  # of vp_linear and sub_vp
     beta_max: float = 20.0
+    sigma_min: float = 0.01  # of variance_exploding, in the units of images in [-1, 1]
+    sigma_max: float = 50.0
     shift: float = 4.0  # sigma / alpha times this at every t: 4 suits flat synthetic images, 1 is the schedule as it is
     parametrization: ParametrizationKind = ParametrizationKind.preconditioned
     weighting: Weighting = Weighting.unit
@@ -80,6 +87,9 @@ class DiffusionConfig:
         check_ranges(self, "model.diffusion", "t_min", 1e-6, 0.5)
         if not 0 < self.beta_min <= self.beta_max:
             raise ConfigError(f"model.diffusion: need 0 < beta_min <= beta_max, found {self.beta_min} and {self.beta_max}.")
+        check_ranges(self, "model.diffusion", "sigma_max", 0, 10000)
+        if not 0 < self.sigma_min < self.sigma_max:
+            raise ConfigError(f"model.diffusion: need 0 < sigma_min < sigma_max, found {self.sigma_min} and {self.sigma_max}.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from torch import nn
 from tts.config import check_ranges, from_dict, to_dict
 from tts.data.files import read_json, write_json
 from tts.errors import ConfigError, DataError, ModelError
+from tts.image.config import ScheduleKind
 from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, FixedDelta, FixedDeltaConfig
 from tts.image.edit_steps import Attribute
 from tts.image.model import DiffusionModelBase
@@ -55,7 +56,11 @@ class EditConfig:
 
 def model_fingerprint(model: DiffusionModelBase) -> str:
     """Twelve hex digits that differ whenever the schedule, the parametrization or a weight of the U-Net does."""
-    digest = hashlib.sha256(json.dumps(to_dict(model.config.diffusion), sort_keys=True).encode())
+    diffusion = to_dict(model.config.diffusion)
+    if model.config.diffusion.schedule is not ScheduleKind.variance_exploding:
+        # of no meaning to other schedules, and not there when older edits and noises were saved
+        del diffusion["sigma_min"], diffusion["sigma_max"]
+    digest = hashlib.sha256(json.dumps(diffusion, sort_keys=True).encode())
     for name, tensor in sorted(model.get_submodule("unet").state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -155,7 +155,7 @@ class NoisyClassifier(nn.Module):
     def require(self, model: DiffusionModelBase) -> None:
         """Raises ModelError unless the model diffuses images of this size by this schedule, so that one t means one noise."""
         mine, theirs = self.config, model.config
-        names = ("schedule", "beta_min", "beta_max", "shift")
+        names = ("schedule", "beta_min", "beta_max", "sigma_min", "sigma_max", "shift")
         pairs = [(n, getattr(mine.diffusion, n), getattr(theirs.diffusion, n)) for n in names]
         pairs += [("channels", mine.channels, theirs.channels), ("size", mine.size, theirs.size)]
         differing = [f"{name}: {their} here {my}" for name, my, their in pairs if my != their]
