@@ -36,7 +36,7 @@ class Kind(str, Enum):
 
 
 class ScheduleKind(str, Enum):
-    """`cosine` (Nichol and Dhariwal), `vp_linear` (Ho et al., in continuous time), `sub_vp`, `variance_exploding` (Song et al.).
+    """`cosine` (Nichol and Dhariwal), `vp_linear` (Ho et al., continuous), `sub_vp`, `variance_exploding` (Song et al.).
 
     The last two are the published processes divided by their own scale, so that one state, one loss and all samplers serve all.
     """
