@@ -10,7 +10,7 @@ from torch import Tensor
 from tts.diffusion import Composite, Parametrization, Term, sample
 from tts.diffusion.samplers import Noise
 from tts.image.delta_h import FixedDelta
-from tts.image.edit_steps import TIME_TOLERANCE, Attribute, EditSteps, HEdit, Injection, StrengthUnit
+from tts.image.edit_steps import TIME_TOLERANCE, Attribute, EditSteps, HEdit, Injection, StrengthUnit, tap_of
 from tts.image.h_space import HSpace
 from tts.nets.image_unet import Encoded
 
@@ -53,13 +53,15 @@ def edited(
         unit: see `StrengthUnit`.
 
     Raises:
-        ValueError: if times do not fall or there is no attribute.
+        ValueError: if times do not fall, or there is no attribute, or one of another tap than the space's.
 
     Source: Kwon et al. 2023 (Asyrp), eq. 8; the strength of a step follows its length, for the sum of all would otherwise grow
         with their number.
     """
     if not attributes:
         raise ValueError("an edit needs at least one attribute, found none. For none sample `space.composite`.")
+    if tap_of(attributes) != space.tap:
+        raise ValueError(f"the edit is of h at {tap_of(attributes)}, the space of h at {space.tap}. Give `h_space` its tap.")
     edit = HEdit(space, attributes, EditSteps(space.schedule, times, eta, injection), unit)
     change = Term(lambda u, t: space.eps_change(u, t, edit.h(u, t)), weight=edit.gain)
     return Composite(space.schedule, [change], Parametrization("eps"), base=space.composite)

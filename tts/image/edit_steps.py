@@ -11,6 +11,7 @@ from tts.diffusion import Schedule, asymmetric_gain, expand_like
 from tts.diffusion.samplers import ddim_noise, grid_points
 from tts.image.delta_h import DeltaH
 from tts.image.h_space import HSpace
+from tts.nets.image_taps import MIDDLE
 
 TIME_TOLERANCE = 1e-6  # of a time in float32; the times of a grid lie much further apart
 
@@ -39,12 +40,26 @@ class Attribute:
     steps: of the uniform grid on [0, 1] that f was trained on.
     t_edit: the edit is on from t = 1 down to here; a number or one for each image, (B,).
     strength: a number or (B,); negative ones turn the edit round.
+    tap: of the h that f is of.
     """
 
     delta: DeltaH
     steps: int
     t_edit: float | Tensor
     strength: float | Tensor = 1.0
+    tap: str = MIDDLE
+
+
+def tap_of(attributes: Sequence[Attribute]) -> str:
+    """The one tap that all the attributes are of.
+
+    Raises:
+        ValueError: if there is no attribute, or they are of several.
+    """
+    found = sorted({attribute.tap for attribute in attributes})
+    if len(found) != 1:
+        raise ValueError(f"edits at once must be of one tap, found {', '.join(found) or 'no edit'}.")
+    return found[0]
 
 
 class EditSteps:

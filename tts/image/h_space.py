@@ -13,18 +13,20 @@ from tts.image.frozen_path import FrozenPath
 from tts.image.guided import GuidedModel
 from tts.image.labelled import LabelledModel
 from tts.image.model import RepresentationModel
+from tts.nets.image_taps import MIDDLE, CutUNet
 
 
 @dataclass(frozen=True, eq=False)
 class HSpace:
-    """A model during one run. h (B, C', H', W') is what its U-Net's middle block gives; the skips are no part of it.
+    """A model during one run. h (B, C', H', W') is what its U-Net gives at a tap, mostly its middle; skips are no part of it.
 
     Attributes:
-        composite: eps_hat(U, t) with nothing edited; it shares every encoder pass with `x0_change`.
+        composite: eps_hat(U, t) with nothing edited; it shares every pass of the half before h with `x0_change`.
         path: the U-Net's halves.
         schedule: of the model.
         parametrization: what the U-Net's output means.
         pixels: estimates of states at t = 0 -> images; they themselves where pixels are diffused.
+        tap: where h is taken, one of `tts.nets.image_taps.taps`.
     """
 
     composite: Composite
@@ -32,6 +34,7 @@ class HSpace:
     schedule: Schedule
     parametrization: Parametrization
     pixels: Callable[[Tensor], Tensor] = lambda x0: x0
+    tap: str = MIDDLE
 
     def x0_change(self, u: Tensor, t: Tensor, h: Tensor) -> Tensor:
         """x0_hat(U, t | h) - x0_hat(U, t), the shape of u: what another h makes of the prediction."""
@@ -48,21 +51,23 @@ class HSpace:
         return -expand_like(ratio, u).to(u.dtype) * self.x0_change(u, t, h)
 
 
-def h_space(model: RepresentationModel, z: Tensor | None = None) -> HSpace:
+def h_space(model: RepresentationModel, z: Tensor | None = None, tap: str = MIDDLE) -> HSpace:
     """The h-space of a trained image model, given codes z (B, N, d) of as many images as the states, or none.
 
-    A guided model (PDAE, DisDiff) has that of its frozen base, and its guidance goes on. A labelled one is told no label.
+    A guided model (PDAE, DisDiff) has that of its frozen base, and its guidance goes on; at a tap other than
+    the middle, which the guidance reads, its base runs twice a step. A labelled one is told no label.
 
     Raises:
         ModelError: if the model has no U-Net that diffuses images.
-        ValueError: if z does not fit the model.
+        ValueError: if z does not fit the model, or the network has no such tap.
     """
     if isinstance(model, GuidedModel):
-        path = FrozenPath(model.unet)
-        composite = model.composite_over(path, z)
+        base = FrozenPath(model.unet)
+        path = base if tap == MIDDLE else FrozenPath(CutUNet(model.unet, tap))
+        composite = model.composite_over(base, z)
     elif isinstance(model, ConditionedModel | BaseModel | LabelledModel):
-        path = FrozenPath(model.unet, model.told(z))
+        path = FrozenPath(CutUNet(model.unet, tap), model.told(z))
         composite = Composite(model.schedule, [Term(path.output)], model.parametrization)
     else:
         raise ModelError(f"a model of kind {model.config.kind.value} has no h-space. Give a diffusion model of images.")
-    return HSpace(composite, path, model.schedule, model.parametrization, model.estimate)
+    return HSpace(composite, path, model.schedule, model.parametrization, model.estimate, tap)

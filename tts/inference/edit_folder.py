@@ -15,6 +15,7 @@ from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, FixedDelta, FixedDel
 from tts.image.edit_steps import Attribute
 from tts.image.model import DiffusionModelBase
 from tts.inference.whole_folder import CONFIG, WEIGHTS, build_of_weights, others_in, save_weights, whole_folder
+from tts.nets.image_taps import MIDDLE
 
 FORMAT, VERSION = "edit", 1
 
@@ -25,6 +26,7 @@ class EditConfig:
 
     model: `model_fingerprint` of the model whose h it changes; h of another model means something else.
     gain: what strength 1 multiplies the change of h by.
+    tap: where h is taken.
     """
 
     name: str
@@ -33,6 +35,7 @@ class EditConfig:
     t_edit: float
     t_boost: float = 0.0
     gain: float = 1.0
+    tap: str = MIDDLE
     block: DeltaBlockConfig | None = None
     fixed: FixedDeltaConfig | None = None
     format: str = FORMAT
@@ -98,4 +101,4 @@ def load_edit(folder: Path, model: DiffusionModelBase) -> tuple[Attribute, EditC
             "was trained on, or train it again on this one."
         )
     delta = build_of_weights(config.build, folder / WEIGHTS).requires_grad_(False)
-    return Attribute(delta=delta, steps=config.steps, t_edit=config.t_edit, strength=config.gain), config
+    return Attribute(delta=delta, steps=config.steps, t_edit=config.t_edit, strength=config.gain, tap=config.tap), config

@@ -12,7 +12,7 @@ from tts.diffusion import sample, time_grid
 from tts.image.asyrp import Average, edited, fixed_delta, sample_edited
 from tts.image.datasets import to_uint8
 from tts.image.delta_h import FixedDelta
-from tts.image.edit_steps import Attribute, Injection
+from tts.image.edit_steps import Attribute, Injection, tap_of
 from tts.image.geometry.hspace import recorded_h
 from tts.image.geometry.pca import principal_directions_by_step
 from tts.image.h_space import h_space
@@ -21,6 +21,7 @@ from tts.inference.image_diffusion import row_noise
 from tts.inference.image_inversion import Inversion, InversionKind, unpack_path
 from tts.inference.image_inverter import ImageInverter
 from tts.inference.image_runner import Images
+from tts.nets.image_taps import MIDDLE
 from tts.nets.image_unet import ImageUNet
 
 N_PCA = 64  # images whose h the principal directions are found on
@@ -65,15 +66,16 @@ class HEditor(ImageInverter):
 
         Raises:
             ModelError: if the noise is of another model, or this one has no h-space.
-            ValueError: if there is no edit, or boosting is asked of edit-friendly noise, which has noise of its own.
+            ValueError: if there is no edit, they are of several taps, or boosting is asked of edit-friendly noise, which has
+                noise of its own.
         """
         model, config = self._own(inversion), inversion.config
         if t_boost > 0 and config.kind is InversionKind.edit_friendly:
             raise ValueError("t_boost must be 0 with edit-friendly noise, which brings the noise of every step.")
-        times = time_grid(model.schedule, config.steps)
+        times, tap = time_grid(model.schedule, config.steps), tap_of(edits)
 
         def draw(rows: Tensor, path: Tensor, z: Tensor | None = None) -> Tensor:
-            space, found = h_space(model, z), []
+            space, found = h_space(model, z, tap), []
             for strength in strengths:
                 scaled = [replace(edit, strength=strength * edit.strength) for edit in edits]
                 if config.kind is InversionKind.edit_friendly:
@@ -110,10 +112,12 @@ class HEditor(ImageInverter):
             raise ValueError("a change of h is averaged along DDIM, found edit-friendly noise. Invert the images by ddim.")
         z = None if inversion.codes is None else inversion.codes.to(self.device)
         u, times = inversion.path[:, 0].to(self.device), time_grid(model.schedule, config.steps)
-        delta = fixed_delta(h_space(model, z), edit, u, times, average).to(self.device)
+        delta = fixed_delta(h_space(model, z, edit.tap), edit, u, times, average).to(self.device)
         return replace(edit, delta=delta.requires_grad_(False))
 
-    def pca_edits(self, k: int, *, n: int = N_PCA, steps: int = 50, t_edit: float = 0.5, seed: int = 0) -> list[Attribute]:
+    def pca_edits(
+        self, k: int, *, n: int = N_PCA, steps: int = 50, t_edit: float = 0.5, tap: str = MIDDLE, seed: int = 0
+    ) -> list[Attribute]:
         """The first k principal directions of h as edits that need no training: strength 1 is one deviation at every step.
 
         They are those of n images that the model draws by DDIM, at each step its own.
@@ -123,11 +127,12 @@ class HEditor(ImageInverter):
             n: images, 2 or more.
             steps: of the grid.
             t_edit: the edits are on from t = 1 down to here.
+            tap: where h is taken and changed.
             seed: of the noise and codes.
 
         Raises:
             ModelError: if the model has no noise.
-            ValueError: if k is out of range.
+            ValueError: if k is out of range, or there is no such tap.
 
         Source: Haas et al. 2024.
         """
@@ -139,7 +144,7 @@ class HEditor(ImageInverter):
             return sample(model.composite(z), u, model.schedule, times, sampler="ddim")
 
         codes = torch.from_numpy(self.sample_codes(n, seed=seed)) if self.has_codes else None
-        with recorded_h(unet) as made:
+        with recorded_h(unet, tap) as made:
             self.batches(draw, self._noise(n, seed), codes)
         by_step = [torch.cat(made[step::steps]) for step in range(steps)]
         found = principal_directions_by_step(by_step, k)
@@ -148,5 +153,5 @@ class HEditor(ImageInverter):
         for i in range(k):
             values = torch.stack([directions.shift(i, 1.0) for directions in reversed(found)])
             delta = FixedDelta.of(values, rising).requires_grad_(False)
-            edits.append(Attribute(delta=delta, steps=steps, t_edit=t_edit))
+            edits.append(Attribute(delta=delta, steps=steps, t_edit=t_edit, tap=tap))
         return edits

@@ -12,6 +12,7 @@ from tts.image.geometry.scores import h_map
 from tts.inference.image_coder import ImageCoder
 from tts.inference.image_diffusion import FIXED_POINT_ITERATIONS
 from tts.inference.image_runner import Images
+from tts.nets.image_taps import MIDDLE
 
 
 class PullbackEditor(ImageCoder):
@@ -25,6 +26,7 @@ class PullbackEditor(ImageCoder):
         *,
         at: float = 0.7,
         steps: int = 50,
+        tap: str = MIDDLE,
         seed: int = 0,
     ) -> Images:
         """Images moved along their own direction number `index`, at each strength: (n · len(strengths), C, H, W), by image.
@@ -38,11 +40,12 @@ class PullbackEditor(ImageCoder):
             strengths: `delta` of `pullback_edit`, for a direction of length 1.
             at: time in (0, 1]; later ones change more.
             steps: of a grid from 1 to 0, of which those below `at` are gone.
+            tap: of the h that is to move.
             seed: of the search's first guess.
 
         Raises:
             ModelError: if the model has no noise, or takes images of another shape.
-            ValueError: if index or at is out of range.
+            ValueError: if index or at is out of range, or there is no such tap.
 
         Source: Park et al. 2023.
         """
@@ -55,7 +58,7 @@ class PullbackEditor(ImageCoder):
             denoiser, schedule = model.composite(z), model.schedule
             u = invert(denoiser, model.state(x), schedule, times, FIXED_POINT_ITERATIONS)
             generator = torch.Generator().manual_seed(seed)
-            directions = pullback_directions(h_map(model, at, z), u, index + 1, generator).x_directions
+            directions = pullback_directions(h_map(model, at, z, tap=tap), u, index + 1, generator).x_directions
             direction = _turned(directions[:, index])
             t = torch.tensor(at, dtype=u.dtype, device=u.device)
             moved = [pullback_edit(denoiser, u, t, direction, delta=s) if s else u for s in strengths]

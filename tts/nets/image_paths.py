@@ -1,6 +1,6 @@
 """The three parts of an image U-Net: down path, middle, up path. Denoisers and gradient decoders are made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -36,16 +36,24 @@ class DownPath(nn.Module):
         )
         self.shrink = nn.ModuleList(nn.Conv2d(width, width, 3, stride=2, padding=1) for width in widths[:-1])
 
-    def forward(self, x: Tensor, time: Tensor, condition: Tensor | None) -> list[Tensor]:
-        """x (B, widths[0], H, W) -> the skips, level by level; the last one is the end of the path."""
+    def forward(
+        self, x: Tensor, time: Tensor, condition: Tensor | None, *, first: int = 0, last: int | None = None
+    ) -> list[Tensor]:
+        """x (B, widths[0], H, W) -> the skips, level by level; the last one is the end of the path.
+
+        With `first` and `last` of stages number first to last - 1 alone; x is then what the stage before gave.
+        """
         h, skips = x, []
-        for i, level in enumerate(self.levels):
-            if i:
-                h = self.shrink[i - 1](h)
-            for stage in level.children():
-                h = stage(h, time, condition)
-                skips.append(h)
+        for shrink, stage in list(self.stages())[first:last]:
+            h = stage(h if shrink is None else shrink(h), time, condition)
+            skips.append(h)
         return skips
+
+    def stages(self) -> Iterator[tuple[nn.Module | None, nn.Module]]:
+        """Every stage in order, with what halves its input where a level begins."""
+        for i, level in enumerate(self.levels):
+            for j, stage in enumerate(level.children()):
+                yield self.shrink[i - 1] if i and not j else None, stage
 
 
 class Middle(nn.Module):
@@ -94,11 +102,36 @@ class UpPath(nn.Module):
     def forward(self, h: Tensor, skips: Sequence[Tensor], time: Tensor, condition: Tensor | None) -> Tensor:
         """h (B, widths[-1], H', W'), the folded image (B, out_channels, H, W) and the skips of the down path -> its shape."""
         image, *left = skips
+        return self.image(self.features(h, left, time, condition), image)
+
+    def features(
+        self,
+        h: Tensor,
+        skips: Sequence[Tensor],
+        time: Tensor,
+        condition: Tensor | None,
+        *,
+        first: int = 0,
+        last: int | None = None,
+    ) -> Tensor:
+        """The end of the path, (B, widths[0], H, W), or of its stages number first to last - 1, by the skips of a down path.
+
+        Each takes the last skip that is left; h is what the stage before gave.
+        """
+        left = list(skips)
+        for grow, stage in list(self.stages())[first:last]:
+            h = h if grow is None else grow(F.interpolate(h, scale_factor=2.0, mode="nearest"))
+            h = stage(torch.cat((h, left.pop()), dim=1), time, condition)
+        return h
+
+    def stages(self) -> Iterator[tuple[nn.Module | None, nn.Module]]:
+        """Every stage in order, with what its doubled input goes through where a level begins."""
         for i, level in enumerate(self.levels):
-            if i:
-                h = self.grow[i - 1](F.interpolate(h, scale_factor=2.0, mode="nearest"))
-            for stage in level.children():
-                h = stage(torch.cat((h, left.pop()), dim=1), time, condition)
+            for j, stage in enumerate(level.children()):
+                yield self.grow[i - 1] if i and not j else None, stage
+
+    def image(self, h: Tensor, image: Tensor) -> Tensor:
+        """The head: features (B, widths[0], H, W) and the folded image -> the shape of the image."""
         shift, gain = self.head(F.silu(self.norm(h))).chunk(2, dim=1)
         return shift + self.synthesis(gain * self.analysis(image))
 

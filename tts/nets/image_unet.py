@@ -96,27 +96,38 @@ class ImageUNet(nn.Module):
         Raises:
             ValueError: if x or condition do not fit the network.
         """
+        folded, time, inner = self.told(x, t, condition)
+        skips = self.down(self.stem(folded), time, inner)
+        return Encoded(self.middle(skips[-1], time, inner), (folded, *skips), time)
+
+    def told(self, x: Tensor, t: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What the paths begin with: the folded image, the time embedding and the condition as the blocks take it.
+
+        Raises:
+            ValueError: as `encode`.
+        """
         if x.ndim != 4 or x.shape[1] != self.channels or x.shape[2] % self.stride or x.shape[3] % self.stride:
             raise ValueError(
                 f"images must be (B, {self.channels}, H, W) with H and W multiples of {self.stride}, found {tuple(x.shape)}."
             )
-        inner = self._condition(condition)
         time = self.time(sinusoidal_embedding(t, self.base).to(x.dtype))
-        folded = F.pixel_unshuffle(x, self.unshuffle)
-        skips = self.down(self.stem(folded), time, inner)
-        return Encoded(self.middle(skips[-1], time, inner), (folded, *skips), time)
+        return F.pixel_unshuffle(x, self.unshuffle), time, self.inner(condition)
 
     def decode(self, encoded: Encoded, condition: Tensor | None = None, *, h: Tensor | None = None) -> Tensor:
         """The decoder half: h and the skips -> (B, C, H, W); `h` takes the place of `encoded.h` where it is given."""
         h = encoded.h if h is None else h
-        return F.pixel_shuffle(self.up(h, encoded.skips, encoded.time, self._condition(condition)), self.unshuffle)
+        return F.pixel_shuffle(self.up(h, encoded.skips, encoded.time, self.inner(condition)), self.unshuffle)
 
     def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """x (B, C, H, W), t (B,), condition as in `encode` -> (B, C, H, W)."""
         return self.decode(self.encode(x, t, condition), condition)
 
-    def _condition(self, condition: Tensor | None) -> Tensor | None:
-        """The condition as the blocks take it, checked."""
+    def inner(self, condition: Tensor | None) -> Tensor | None:
+        """The condition as the blocks take it, checked.
+
+        Raises:
+            ValueError: if it does not fit the network.
+        """
         if self.condition_kind == "none":
             if condition is not None:
                 raise ValueError(f"this network has no condition, found one of shape {tuple(condition.shape)}.")

@@ -14,6 +14,7 @@ from tts.image.directional import EditLossConfig, ImageEncoder, directional_loss
 from tts.image.edit_steps import Attribute, EditSteps, HEdit
 from tts.image.h_space import h_space
 from tts.image.model import DiffusionModelBase
+from tts.nets.image_taps import MIDDLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class AsyrpTraining:
 
     steps: int = 40  # of the uniform grid from t = 1 to 0; the edit's strength is in units of it
     t_edit: float = 0.5  # the edit is trained from t = 1 down to here
+    tap: str = MIDDLE  # where h is taken; see tts.nets.image_taps
     epochs: int = 1
     batch_size: int = 8
     lr: float = 1e-3
@@ -131,9 +133,9 @@ def _train_batch(
     times: Tensor,
 ) -> list[float]:
     """The loss at every step of the edit, of one batch."""
-    space = h_space(model, latents.z)
+    space = h_space(model, latents.z, config.tap)
     steps = EditSteps(space.schedule, times)
-    attribute = Attribute(delta=delta, steps=config.steps, t_edit=config.t_edit)
+    attribute = Attribute(delta=delta, steps=config.steps, t_edit=config.t_edit, tap=config.tap)
     edit = HEdit(space, [attribute], steps)
     edited = plain = latents.u
     losses = []

@@ -66,8 +66,9 @@ def train_edit(settings: EditSettings, model: ImageModel, goal: EditGoal, encode
     Raises:
         ModelError: if the model has no h-space, the training diverges, or `out` holds something else.
         ConfigError: if no step begins at t_edit or above.
+        ValueError: if the network has no such tap.
     """
-    network, steps = model.diffusion, settings.asyrp.steps
+    network, steps, tap = model.diffusion, settings.asyrp.steps, settings.asyrp.tap
     profile = model.profile(goal.images[:N_PROFILE], steps=steps, distance=settings.distance)
     t_edit = profile.t_edit(goal.cosine) if settings.t_edit is None else settings.t_edit
     codes = model.known_codes(goal.images)
@@ -81,7 +82,7 @@ def train_edit(settings: EditSettings, model: ImageModel, goal: EditGoal, encode
     gain = 1.0
     if goal.distance:
         some = latents.rows(torch.arange(min(N_GAUGED, len(u))))
-        space, attribute = h_space(network, some.z), Attribute(delta=delta, steps=steps, t_edit=t_edit)
+        space, attribute = h_space(network, some.z, tap), Attribute(delta=delta, steps=steps, t_edit=t_edit, tap=tap)
         times = time_grid(network.schedule, steps)
         gain = gauged_gain(space, attribute, some.u, times, encoder, latents.direction, goal.distance)
     config = EditConfig(
@@ -91,6 +92,7 @@ def train_edit(settings: EditSettings, model: ImageModel, goal: EditGoal, encode
         t_edit=t_edit,
         t_boost=profile.t_boost() if settings.boost else 0.0,
         gain=gain,
+        tap=tap,
         block=delta.config if isinstance(delta, DeltaBlock) else None,
         fixed=delta.config if isinstance(delta, FixedDelta) else None,
     )
@@ -102,7 +104,7 @@ def _new_delta(settings: EditSettings, model: ImageModel, latents: EditLatents) 
     """The change of h before training, of the sizes that the model's h has."""
     u, z = latents.u[:1], None if latents.z is None else latents.z[:1]
     with torch.no_grad():
-        encoded = h_space(model.model, z).path.encoded(u, u.new_ones(1))
+        encoded = h_space(model.model, z, settings.asyrp.tap).path.encoded(u, u.new_ones(1))
     _, channels, height, width = encoded.h.shape
     if settings.everywhere:
         return FixedDelta(FixedDeltaConfig(channels=channels, height=height, width=width)).to(u.device)

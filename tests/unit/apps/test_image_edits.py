@@ -131,6 +131,11 @@ def test_an_edit_is_trained_on_words(root, ddpm):
     said = ["--source-text", texts[0], "--target-text", texts[1], "--images", "4", "--encoder", encoder]
     assert train_edit(ddpm, root / "said", *said, "--threads", "1", *SMALL) == 0
     assert json.loads((root / "said" / "config.json").read_text())["name"] == "said"
+    assert train_edit(ddpm, root / "above", *said, "--threads", "1", "--tap", "up.0", *SMALL) == 0
+    assert json.loads((root / "above" / "config.json").read_text())["tap"] == "up.0"
+    out = root / "above_edited.png"
+    assert run("edit", ddpm, out, "--edit", root / "above", "--index", 0) == 0
+    assert run("edit", ddpm, out, "--edit", root / "above", root / "said", "--index", 0) == 2  # of two taps
 
 
 def test_images_of_a_folder_are_edited_by_trained_edits_and_directions(root, ddpm, diffae, edit):
@@ -139,6 +144,8 @@ def test_images_of_a_folder_are_edited_by_trained_edits_and_directions(root, ddp
     assert images_in(out, rows=2) == 6
     assert run("edit", ddpm, out, "--edit", edit, edit, "--strengths", 1, "--inversion", "edit_friendly") == 0
     assert images_in(out, rows=4) == 2
+    for words in (["pca:0", "--tap", "up.0"], ["pullback:0", "--tap", "down.0"]):
+        assert run("edit", ddpm, out, "--direction", *words, "--index", 0, *SMALL) == 0
     for words in (["--together"], ["--average", "all", "--together"], ["--average", "images"]):
         assert run("edit", ddpm, out, "--edit", edit, edit, "--strengths", 1, *words) == 0
     assert images_in(out, rows=4) == 2
@@ -282,6 +289,8 @@ def test_denoising_that_is_learnt_begins_where_its_first_action_is_like_the_othe
         (["edit", "--edit", "nowhere"], 1, "no such file"),
         (["edit", "--label", "shape"], 1, "no label 'shape'"),
         (["edit"], 2, "Give --edit or --direction"),
+        (["edit", "--direction", "pca:0", "--tap", "up"], 2, "Taps of this network: down.0, middle, up.0"),
+        (["edit", "--edit", "nowhere", "--tap", "up.0"], 2, "a trained edit has its own"),
         (["edit", "--direction", "pca:0", "--together"], 2, "--together and --average are of trained edits"),
         (["reconstruct"], 1, "--inverted of `glottis image reconstruct`"),
         (["invert", "--back", "a", "--noise", "b"], 2, "give it without --noise"),

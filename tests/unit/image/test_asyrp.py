@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tts.diffusion import invert, invert_noises, sample, time_grid
+from tts.diffusion import Composite, Term, invert, invert_noises, sample, time_grid
 from tts.errors import ConfigError, ModelError
 from tts.image.asyrp import Average, edited, fixed_delta, sample_edited, together
 from tts.image.base import BaseConfig
@@ -17,6 +17,7 @@ from tts.image.infodiffusion import InfoDiffusionConfig
 from tts.image.pdae import PdaeConfig
 from tts.image.registry import build_model
 from tts.image.vae import VaeConfig
+from tts.nets.image_taps import tapped
 from tts.nets.image_unet import Encoded
 from tts.testing import seeded
 
@@ -209,3 +210,34 @@ def test_edits_that_do_not_fit_are_refused():
         FixedDelta.of(torch.zeros(1, 2, 2), torch.tensor([0.8]))
     with pytest.raises(ConfigError, match="multiple of 4"):
         DeltaBlockConfig(channels=6, time_dim=8)
+
+
+@pytest.mark.parametrize("kind", ["ddpm", "diffae", "pdae"])
+@pytest.mark.parametrize("tap", ["down.0", "up.0"])
+def test_an_edit_at_another_tap_is_the_network_with_that_output_moved(kind, tap):
+    model, z, t = model_of(kind), codes(kind), torch.tensor([0.4, 0.8])
+    space, u = h_space(model, z, tap), normal(2, 3, 8, 8)
+    encoded = space.path.encoded(u, t)
+    shift = normal(*encoded.h.shape, seed=4)
+    assert torch.equal(space.composite(u, t), model.composite(z)(u, t))
+    network = Composite(model.schedule, [Term(lambda u, t: model.unet(u, t, space.path.condition))], model.parametrization)
+    own = network.x0(u, t)
+    handle = tapped(model.unet, tap).register_forward_hook(lambda module, arguments, out: out + shift)
+    moved = network.x0(u, t)
+    handle.remove()
+    torch.testing.assert_close(space.x0_change(u, t, encoded.h + shift), moved - own, rtol=1e-3, atol=1e-4)
+    assert (moved - own).abs().max() > 1e-2
+
+
+def test_edits_at_once_are_of_one_tap_which_is_that_of_their_space():
+    model = model_of()
+    times, u = time_grid(model.schedule, 6), normal(2, 3, 8, 8)
+    above = attribute(tap="up.0")
+    changed = sample_edited(h_space(model, tap="up.0"), [above], u, times)
+    assert (changed - sample_edited(h_space(model), [attribute()], u, times)).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="of h at up"):
+        sample_edited(h_space(model), [above], u, times)
+    with pytest.raises(ValueError, match="must be of one tap, found middle, up"):
+        sample_edited(h_space(model), [above, attribute()], u, times)
+    with pytest.raises(ValueError, match="no tap 'up'"):
+        h_space(model, tap="up")

@@ -9,15 +9,17 @@ from torch import Tensor, nn
 
 from tts.diffusion import Schedule, sample
 from tts.diffusion.samplers import Denoiser
+from tts.image.frozen_path import HalvedNetwork
 from tts.image.geometry.tangent import Map
+from tts.nets.image_taps import MIDDLE, tapped
 from tts.nets.image_unet import ImageUNet
 
 
-def encoder_half(unet: ImageUNet, t: float | Tensor, condition: Tensor | None = None, *, pooled: bool = False) -> Map:
+def encoder_half(unet: HalvedNetwork, t: float | Tensor, condition: Tensor | None = None, *, pooled: bool = False) -> Map:
     """x_t (B, C, H, W) -> h (B, C', H', W') at time t; the decoder is not run.
 
     Args:
-        unet: of any image model.
+        unet: of any image model, or a `CutUNet` for the h of another tap.
         t: time in (0, 1], one for all or (B,).
         condition: as `ImageUNet.encode` takes it; one row serves every state.
         pooled: the mean of h over its places, (B, C'), so that the whole Jacobian is small.
@@ -51,17 +53,17 @@ def states_at(denoiser: Denoiser, schedule: Schedule, t: float, *, steps: int = 
 
 
 @contextmanager
-def recorded_h(unet: ImageUNet) -> Iterator[list[Tensor]]:
+def recorded_h(unet: ImageUNet, tap: str = MIDDLE) -> Iterator[list[Tensor]]:
     """The list to which every h (B, C', H', W') that the U-Net makes is appended, detached, while the context lasts.
 
-    It sees the h of every step of a sampler, whatever model the network is part of.
+    It sees the h of every step of a sampler, whatever model the network is part of, at any of its taps.
     """
     made: list[Tensor] = []
 
     def keep(module: nn.Module, arguments: Any, h: Tensor) -> None:
         made.append(h.detach())
 
-    handle = unet.middle.register_forward_hook(keep)
+    handle = tapped(unet, tap).register_forward_hook(keep)
     try:
         yield made
     finally:

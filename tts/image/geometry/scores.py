@@ -16,6 +16,7 @@ from tts.image.geometry.tangent import Map
 from tts.image.infodiffusion import InfoDiffusion
 from tts.image.labelled import LabelledModel
 from tts.image.model import DiffusionModelBase
+from tts.nets.image_taps import MIDDLE, CutUNet
 from tts.nets.image_unet import ImageUNet
 
 
@@ -38,18 +39,20 @@ class TimeScores:
     vor_sorted: float
 
 
-def h_map(model: DiffusionModelBase, t: float | Tensor, z: Tensor | None = None, *, pooled: bool = False) -> Map:
-    """x_t -> h_t of any image model with a U-Net; of one that is told a code, given z (B, N, d) or (1, N, d).
+def h_map(
+    model: DiffusionModelBase, t: float | Tensor, z: Tensor | None = None, *, pooled: bool = False, tap: str = MIDDLE
+) -> Map:
+    """x_t -> h_t of any image model with a U-Net, at a tap; of one that is told a code, given z (B, N, d) or (1, N, d).
 
     Raises:
-        ValueError: if z is None and this method has no unconditional denoiser.
+        ValueError: if z is None and this method has no unconditional denoiser, or there is no such tap.
     """
     condition: Tensor | None = None
     if z is None and isinstance(model, ConditionedModel) and not isinstance(model, InfoDiffusion):
         raise ValueError(f"the encoder half of {model.config.kind.value} is told a code. Give z.")
     if isinstance(model, ConditionedModel | LabelledModel):
         condition = model.told(z)
-    return encoder_half(cast(ImageUNet, model.get_submodule("unet")), t, condition, pooled=pooled)
+    return encoder_half(CutUNet(cast(ImageUNet, model.get_submodule("unet")), tap), t, condition, pooled=pooled)
 
 
 @torch.no_grad()

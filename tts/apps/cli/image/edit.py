@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--t-boost", type=float, help="fresh noise below here (default: as trained; 0, none, where that cannot be)"
     )
+    parser.add_argument("--tap", metavar="NAME", help="of --direction: where h is taken (default: middle), as in train-edit")
     parser.add_argument("--at", type=float, default=0.7, help="of pullback: the time at which noise is moved")
     add_sampling_arguments(parser)
 
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--noise: is for --edit and pca:K, and no other images are read. Leave out --data and --index.")
     if kind != "edit" and (args.together or args.average):
         raise ValueError("--together and --average are of trained edits. Give --edit.")
+    if kind not in ("pca", "pullback") and args.tap:
+        raise ValueError("--tap is of --direction; a trained edit has its own. Give --direction.")
     if kind in ("edit", "pca"):
         images, edited = _edit_h(args, model, kind, number, strengths)
     else:
@@ -125,7 +128,7 @@ def _edit_h(args: argparse.Namespace, model: Any, kind: str, number: int, streng
         raise ValueError(f"--steps: found {steps}, the noise in --noise has {kept.config.steps}. Leave it out.")
     edits, t_boost = [edit for edit, _ in found], max((config.t_boost for _, config in found), default=0.0)
     if kind == "pca":
-        edits = model.pca_edits(number + 1, steps=steps, seed=args.seed)[-1:]
+        edits = model.pca_edits(number + 1, steps=steps, tap=args.tap or "middle", seed=args.seed)[-1:]
     if args.t_edit is not None:
         edits = [replace(edit, t_edit=args.t_edit) for edit in edits]
     if kept is None:
@@ -158,4 +161,5 @@ def _probe(args: argparse.Namespace, model: Any, images: Any, strengths: Any) ->
 
 def _pullback(args: argparse.Namespace, model: Any, images: Any, number: int, strengths: Any) -> Any:
     """The images moved along their own directions."""
-    return model.edit_pullback(images, number, strengths, at=args.at, steps=_steps(args, 50), seed=args.seed)
+    options = {"at": args.at, "steps": _steps(args, 50), "tap": args.tap or "middle", "seed": args.seed}
+    return model.edit_pullback(images, number, strengths, **options)

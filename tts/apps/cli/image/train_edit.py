@@ -44,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float, default=1e-3, help="learning rate")
     parser.add_argument("--reconstruction", type=float, default=3.0, help="weight of leaving all else as it is")
     parser.add_argument("--t-edit", type=float, help="edit from t = 1 down to here (default: measured)")
+    parser.add_argument(
+        "--tap", default="middle", metavar="NAME", help="where h is taken: down.0 … middle … up.0 …, a wrong name lists them"
+    )
     parser.add_argument("--boost", action="store_true", help="fresh noise below a measured time, which mends quality")
     parser.add_argument("--everywhere", action="store_true", help="one change of h for all images and times, not a network")
     parser.add_argument(
@@ -77,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
             epochs=1 if args.epochs is None else args.epochs,
             batch_size=args.batch_size,
             lr=args.lr,
+            tap=args.tap,
             loss=EditLossConfig(reconstruction=args.reconstruction),
         ),
         t_edit=args.t_edit,
