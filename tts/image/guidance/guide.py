@@ -30,7 +30,7 @@ def guided(
         eps_hat = eps_base - sigma sum_k g_k ,   (g_k) = rules( w_k(t) grad_x ln p_t(y_k | x) )
 
     The plain sum is exact only if the attributes are independent given x_t, which independence given x0 does not imply. The
-    same eps_hat enters x0_hat and the direction of a step, so every sampler takes it.
+    same eps_hat enters x0_hat and the direction of a step, so every sampler takes it; `asymmetric` guides x0_hat alone.
 
     Args:
         base: eps_hat without guidance.
