@@ -39,7 +39,7 @@ def _spread(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
     if len(rows) == 1:
         return dict(rows[0])
     cells: dict[str, Any] = {}
-    for key in rows[0]:
+    for key in dict.fromkeys(key for row in rows for key in row):
         values = [row[key] for row in rows if key in row]
         mean = statistics.fmean(values)
         if key in ("parameters", "active_units", "cpu_minutes", "seconds_per_step"):
