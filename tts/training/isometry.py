@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from tts.diffusion import add_noise, expand_like
+from tts.diffusion import add_noise, denoising_loss, expand_like
 from tts.errors import ConfigError
 from tts.image.base import BaseModel
 from tts.image.isometric import isometry_term
@@ -60,7 +60,9 @@ def balanced_weight(model: BaseModel, x: Tensor, ratio: float, generator: torch.
     term = isometry_term(model.unet, add_noise(y, eps, alpha, sigma), t, whole, generator)
     if term is None:
         raise ValueError(f"none of {len(x)} times drawn is {whole.t_from} or later. Give more images.")
-    denoising = model.denoising(model.composite(None), y, t, eps).mean()
+    # not `model.denoising`, from which times of kind `gap` would learn: a run sees the times that its control sees
+    weighting = model.config.diffusion.weighting.value
+    denoising = denoising_loss(model.composite(None), y, t, eps, weighting=weighting).mean()
     unet = model.unet
     encoder = [p for part in (unet.time, unet.stem, unet.down, unet.middle) for p in part.parameters()]
     return ratio * _norm(denoising, encoder) / _norm(term, encoder)

@@ -8,7 +8,7 @@ import torch
 from tts.config import to_dict
 from tts.errors import ConfigError
 from tts.image.base import BaseConfig, BaseModel
-from tts.image.config import UNetConfig
+from tts.image.config import DiffusionConfig, TimesKind, UNetConfig
 from tts.image.encdiff import EncDiffConfig
 from tts.image.geometry.hspace import encoder_half
 from tts.image.geometry.isometry import isometry_loss
@@ -104,6 +104,15 @@ def test_the_balanced_weight_makes_the_two_gradients_of_the_encoder_half_as_long
     model.config = dataclasses.replace(model.config, isometry=IsometryConfig(t_from=0.999))
     with pytest.raises(ValueError, match="none of 8 times drawn"):
         balanced_weight(model, x, 0.1, generator())
+
+
+def test_times_that_follow_the_loss_learn_nothing_of_the_balancing_so_that_a_control_sees_the_same_times():
+    gap = DiffusionConfig(times=TimesKind.gap)
+    model, x = seeded(lambda: BaseModel(BaseConfig(channels=1, size=8, unet=TINY, diffusion=gap)), spread=0.2).train(), images()
+    balanced_weight(model, x, 0.1, generator())
+    assert model.times.mean_loss.isnan().all()
+    model.losses(x, None, generator())
+    assert not model.times.mean_loss.isnan().all()
 
 
 def test_it_is_part_of_the_configuration_and_an_old_one_has_none_of_it():
