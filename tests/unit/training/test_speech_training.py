@@ -254,6 +254,18 @@ def test_a_second_process_takes_the_run_of_the_first_for_its_own(tmp_path, monke
         _checkpoint_to_resume(config, tmp_path, "never")
 
 
+def test_a_run_goes_on_under_a_version_with_settings_that_it_did_not_know(tmp_path):
+    config = tiny_config()
+    older = to_dict(config)
+    assert older["model"].pop("beta_max") == 20.0
+    write_json(tmp_path / "config.json", older)
+    assert _checkpoint_to_resume(config, tmp_path, "auto") is None
+    older["model"]["beta_max"] = 19.0
+    write_json(tmp_path / "config.json", older)
+    with pytest.raises(ModelError, match="holds a run with another configuration"):
+        _checkpoint_to_resume(config, tmp_path, "auto")
+
+
 def test_half_a_checkpoint_is_never_in_the_place_of_a_whole_one(tmp_path, monkeypatch):
     path, io = tmp_path / "checkpoints" / LAST, AtomicCheckpointIO()
     io.save_checkpoint({"global_step": 1}, path)
