@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from tts.inference.edit_folder import EditConfig, model_fingerprint, save_edit
 from tts.inference.image_distance import DistanceKind
 from tts.inference.image_model import ImageModel
 from tts.inference.image_runner import Images
+from tts.nets.image_taps import tapped
+from tts.nets.image_unet import ImageUNet
 from tts.training.asyrp import AsyrpTraining, EditLatents, invert_images, train_delta
 from tts.training.edit_gain import gauged_gain
 from tts.training.edit_goals import EditGoal
@@ -69,6 +72,7 @@ def train_edit(settings: EditSettings, model: ImageModel, goal: EditGoal, encode
         ValueError: if the network has no such tap.
     """
     network, steps, tap = model.diffusion, settings.asyrp.steps, settings.asyrp.tap
+    tapped(cast(ImageUNet, network.get_submodule("unet")), tap)  # refused before the inversions, which take minutes
     profile = model.profile(goal.images[:N_PROFILE], steps=steps, distance=settings.distance)
     t_edit = profile.t_edit(goal.cosine) if settings.t_edit is None else settings.t_edit
     codes = model.known_codes(goal.images)

@@ -329,6 +329,13 @@ def test_a_fault_of_these_verbs_is_one_line_and_a_status(root, ddpm, diffae, tmp
     assert not (tmp_path / "x.png").exists()
 
 
+def test_a_tap_that_is_not_there_is_refused_before_images_are_inverted(root, ddpm, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ImageModel, "profile", lambda *args, **options: pytest.fail("images were inverted"))
+    words = ["--before", str(photos[0]), "--after", str(photos[1]), "--encoder", str(root / "diffae"), "--tap", "up.9", *SMALL]
+    assert train_edit(ddpm, tmp_path / "edit", *words) == 2
+    assert "no tap 'up.9'. Taps of this network: down.0, middle, up.0" in capsys.readouterr().err
+
+
 def test_pairs_of_unequal_names_are_refused(root, ddpm, diffae, photos, tmp_path, capsys):
     Image.open(photos[1] / "0.png").save(tmp_path / "other.png")
     words = ["--before", str(photos[0]), "--after", str(tmp_path), "--encoder", diffae]
