@@ -26,6 +26,7 @@ from tts.metrics.mutual_information import self_mig
 from tts.metrics.partition import Split, partition
 from tts.metrics.separation import latent_quality
 
+OF_CODES = ("code_from", "code_to", "strength", "factors")  # options that a reader is told where they are not the default
 MIN_PROBED = 30  # images with attributes: of fewer a probe's parts say nothing
 
 
@@ -70,9 +71,10 @@ def evaluate_image_model(
         phrase each; `protocol`: these in one line.
 
     Raises:
-        ModelError: for `Split.HELD_OUT` of a model that was trained on all images.
+        ModelError: for `Split.HELD_OUT` of a model that was trained on all images, or features that are not installed.
     """
     rng, share = np.random.default_rng(settings.seed), _held_out_share(model, settings)
+    extractor = settings.features.extractor()  # what is missing is said now: the scores of codes take up to an hour
     name = model.config.kind.value
     systems: dict[str, dict[str, float]] = {name: {}}
     conditions: list[str] = []
@@ -95,7 +97,6 @@ def evaluate_image_model(
         conditions = [*conditions, _sizes(model, settings, options), perceptual]
     if model.draws:
         real = images.images(_drawn_index(rng, len(images), settings.samples, share))
-        extractor = settings.features.extractor()
         systems[name]["frechet"] = sample_distance(model, real, settings.seed, options, extractor)
         if model.has_own_prior and model.loaded.prior is not None:
             systems[name]["frechet_own"] = sample_distance(model, real, settings.seed, options | {"own_prior": True}, extractor)
@@ -192,4 +193,5 @@ def _sizes(model: ImageModel, settings: EvaluationSettings, options: dict[str, A
     if not model.is_diffusion:
         return made
     sampling = ImageSampling(**options)
-    return f"{made} by {sampling.steps} steps of {sampling.sampler} on the {sampling.grid} grid"
+    told = [f"{name} {getattr(sampling, name)}" for name in OF_CODES if getattr(sampling, name) != getattr(ImageSampling, name)]
+    return ", ".join([f"{made} by {sampling.steps} steps of {sampling.sampler} on the {sampling.grid} grid", *told])

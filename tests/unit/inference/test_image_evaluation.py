@@ -1,6 +1,7 @@
 """Evaluation of image models: what is measured of which kind of model and data, baselines beside it, the table."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -133,6 +134,26 @@ def test_the_table_has_a_column_for_what_is_known():
         "| a | 0.250 | – | 12,345 |",
         "| b | – | 0.0123 | – |",
     ]
+
+
+def test_options_that_change_what_codes_do_are_told_to_the_reader():
+    model, options = SimpleNamespace(draws=True, is_diffusion=True), {"steps": 10, "strength": 2.0, "factors": (0, 1)}
+    plain = "4 images reconstructed and 8 drawn by 10 steps of dpmpp_2m on the quadratic grid"
+    assert image_evaluation._sizes(model, SETTINGS, {"steps": 10, "strength": 1.0}) == plain
+    assert image_evaluation._sizes(model, SETTINGS, options) == f"{plain}, strength 2.0, factors (0, 1)"
+    assert image_evaluation._sizes(model, SETTINGS, {"steps": 10, "code_from": 0.3}) == f"{plain}, code_from 0.3"
+
+
+def test_features_that_are_not_installed_are_missed_before_anything_is_scored(model, images, monkeypatch):
+    def missing():
+        raise ModelError("efficientnet-lite0 is not installed")
+
+    scored = []
+    monkeypatch.setattr(image_evaluation, "score_codes", lambda *rest: scored.append(rest) or ({}, []))
+    monkeypatch.setattr(image_baselines, "imagenet_features", missing)
+    with pytest.raises(ModelError, match="not installed"):
+        evaluate_image_model(model, images, dataclasses.replace(SETTINGS, features=FrechetFeatures.lite0))
+    assert not scored
 
 
 def test_the_frechet_distance_is_on_the_features_that_were_asked_for_and_says_so(model, images, monkeypatch):
