@@ -95,7 +95,7 @@ class GuidedModel(DiffusionModelBase):
             factors: the rows of `conditions` whose gradients count; None is all of them.
 
         Raises:
-            ValueError: if strength is not finite, tail outside [0, 1), or there is no such factor.
+            ValueError: if strength is not finite, tail outside [0, 1), or there is no such factor, or one is there twice.
         """
         return self.composite_over(FrozenPath(self.unet), z, strength=strength, tail=tail, factors=factors)
 
@@ -118,6 +118,8 @@ class GuidedModel(DiffusionModelBase):
             raise ValueError(f"tail must be in [0, 1), found {tail}.")
         if not all(0 <= c < conditions.shape[1] for c in chosen):
             raise ValueError(f"factors must be in 0 to {conditions.shape[1] - 1}, found {chosen}.")
+        if len({*chosen}) < len(chosen):
+            raise ValueError(f"factors must be given once each, found {chosen}.")
         index = torch.tensor(chosen, device=z.device).expand(len(z), -1)
 
         def increments(u: Tensor, t: Tensor) -> Tensor:

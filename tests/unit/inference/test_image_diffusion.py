@@ -117,6 +117,8 @@ def test_a_guided_model_is_drawn_as_far_as_asked_and_by_the_factors_asked(infodi
     torch.testing.assert_close(made(factors=(0,), strength=2.0), base + 2 * (made(factors=(0,)) - base))
     with pytest.raises(ValueError, match=r"factors must be in 0 to 2, found \[3\]"):
         made(factors=(3,))
+    with pytest.raises(ValueError, match=r"once each, found \[1, 1\]"):
+        made(factors=(1, 1))
     with pytest.raises(ValueError, match="found a model of kind infodiffusion"):
         denoiser_of(infodiffusion, codes(), ImageSampling(strength=2.0))
     with pytest.raises(ValueError, match="found a model of kind ddpm"):
