@@ -34,8 +34,8 @@ def main() -> None:
     args = parser.parse_args()
 
     model, pooled = (ImageModel.from_pretrained(folder, "cpu") for folder in (args.model, args.pooled))
-    data = open_images(model.loaded.trained.data, size=model.config.size)
-    pixels = data.images(np.random.default_rng(0).choice(len(data), args.images, replace=False))
+    data = open_images(model.loaded.trained.data, size=model.config.size, channels=model.config.channels)
+    pixels = data.images(np.random.default_rng(0).choice(len(data), min(args.images, len(data)), replace=False))
     x, pool = model.tensor(pixels), AveragePool(1)
     n = pool.down(x[:1]).numel()
     left = {"pooling": pool, "principal components": principal_components(x, min(n, len(x) - 1))}
