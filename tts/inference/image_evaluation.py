@@ -72,9 +72,13 @@ def evaluate_image_model(
 
     Raises:
         ModelError: for `Split.HELD_OUT` of a model that was trained on all images, or features that are not installed.
+        ValueError: if an option is out of range or not of this kind of model.
     """
     rng, share = np.random.default_rng(settings.seed), _held_out_share(model, settings)
-    extractor = settings.features.extractor()  # what is missing is said now: the scores of codes take up to an hour
+    # what is missing or out of range is said now, for the scores of codes take up to an hour
+    extractor = settings.features.extractor()
+    if model.is_diffusion:
+        model.invert(images.images(np.zeros(1, np.int64)), **options)
     name = model.config.kind.value
     systems: dict[str, dict[str, float]] = {name: {}}
     conditions: list[str] = []

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from tts.errors import ModelError
+from tts.image.config import UNetConfig
 from tts.image.datasets import open_images
+from tts.image.diffae import DiffAeConfig
 from tts.image.registry import build_model
 from tts.image.vae_config import BetaVaeConfig
 from tts.inference import image_baselines, image_evaluation
@@ -144,12 +146,17 @@ def test_options_that_change_what_codes_do_are_told_to_the_reader():
     assert image_evaluation._sizes(model, SETTINGS, {"steps": 10, "code_from": 0.3}) == f"{plain}, code_from 0.3"
 
 
-def test_features_that_are_not_installed_are_missed_before_anything_is_scored(model, images, monkeypatch):
+def test_what_is_not_installed_or_not_of_the_model_is_missed_before_anything_is_scored(model, images, monkeypatch):
     def missing():
         raise ModelError("efficientnet-lite0 is not installed")
 
-    scored = []
+    scored, unet = [], UNetConfig(base=8, multipliers=(1,), attention=(False,), unshuffle=4)
     monkeypatch.setattr(image_evaluation, "score_codes", lambda *rest: scored.append(rest) or ({}, []))
+    network = build_model(DiffAeConfig(size=16, n_units=3, encoder_width=4, unet=unet)).eval()
+    diffusion = ImageModel(dataclasses.replace(model.loaded, model=network), torch.device("cpu"))
+    for options, said in (({"strength": 2.0}, "of kind diffae"), ({"steps": 0}, "steps"), ({"grid": "x"}, "grid: found")):
+        with pytest.raises(ValueError, match=said):
+            evaluate_image_model(diffusion, images, SETTINGS, **options)
     monkeypatch.setattr(image_baselines, "imagenet_features", missing)
     with pytest.raises(ModelError, match="not installed"):
         evaluate_image_model(model, images, dataclasses.replace(SETTINGS, features=FrechetFeatures.lite0))
