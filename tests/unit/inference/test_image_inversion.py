@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tts.diffusion import sample, time_grid
 from tts.errors import ModelError
 from tts.image.asyrp import Average
 from tts.image.base import BaseConfig
@@ -15,6 +16,7 @@ from tts.image.registry import build_model
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_inversion import InversionKind, read_inversion, save_inversion
 from tts.inference.image_model import ImageModel
+from tts.nets.image_taps import tapped
 from tts.testing import seeded
 
 CONFIG = BaseConfig(size=8, channels=1, unet=UNetConfig(base=8, multipliers=(1,), attention=(False,), unshuffle=2))
@@ -109,3 +111,20 @@ def test_an_averaged_edit_is_the_same_for_all_images_and_that_of_each_where_noth
     torch.testing.assert_close(model.averaged(found, edit).delta.values[0], each.mean((0, 1)))
     with pytest.raises(ValueError, match="averaged along DDIM"):
         model.averaged(model.inversion(images, kind=InversionKind.edit_friendly, steps=3), edit)
+
+
+@pytest.mark.parametrize("tap", ["down.0", "up.0"])
+def test_directions_are_those_of_the_tap_that_was_asked_for(model, images, tap):
+    edit, network, made = model.pca_edits(1, n=4, steps=3, tap=tap, seed=2)[0], model.diffusion, []
+    handle = tapped(network.unet, tap).register_forward_hook(lambda module, arguments, h: made.append(h.flatten(1)))
+    times, u = time_grid(network.schedule, 3), torch.from_numpy(model.noises(4, seed=2))
+    sample(network.composite(None), u, network.schedule, times, sampler="ddim")
+    handle.remove()
+    assert edit.tap == tap and len(made) == 3
+    for h, shift in zip(made, edit.delta.values.flatten(1).flip(0), strict=True):
+        _, size, rows = np.linalg.svd((h - h.mean(0)).double().numpy(), full_matrices=False)
+        # one deviation along the first axis, whose sign is free
+        assert abs(rows[0] @ shift.double().numpy()) == pytest.approx(size[0] / 3**0.5, rel=1e-3)
+        assert shift.norm().item() == pytest.approx(size[0] / 3**0.5, rel=1e-3)
+    middle, other = (model.edit_pullback(images[:1], 0, (30.0,), steps=4, **at) for at in ({}, {"tap": tap}))
+    assert not np.array_equal(middle, other)
