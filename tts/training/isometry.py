@@ -11,7 +11,7 @@ from tts.errors import ConfigError
 from tts.image.base import BaseModel
 from tts.image.isometric import isometry_term
 
-STATES = 128  # at least so many are balanced on
+STATES = 64  # at least so many are balanced on
 
 
 def first_weight(model: BaseModel, x: Tensor, seed: int) -> float:
