@@ -27,6 +27,20 @@ STRENGTHS = {
     "pca": (-3.0, -1.5, 0.0, 1.5, 3.0),
     "pullback": (-4.0, -2.0, 0.0, 2.0, 4.0),
 }
+WAYS = {"probe": "--label", "edit": "--edit", "pca": "--direction pca:K", "pullback": "--direction pullback:K"}
+OPTIONS = {  # which ways of editing each is of
+    "value": ("probe",),
+    "probe_images": ("probe",),
+    "drawn_noise": ("probe",),
+    "together": ("edit",),
+    "average": ("edit",),
+    "inversion": ("edit", "pca"),
+    "noise": ("edit", "pca"),
+    "t_edit": ("edit", "pca"),
+    "t_boost": ("edit", "pca"),
+    "tap": ("pca", "pullback"),
+    "at": ("pullback",),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,14 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--average", choices=("images", "all"), help="of --edit: the mean change over these images, or over all steps too"
     )
-    parser.add_argument("--value", type=int, default=1, help="value of the label to move towards")
+    parser.add_argument("--value", type=int, help="value of the label to move towards (default 1)")
     parser.add_argument(
         "--strengths", type=float, nargs="+", metavar="S", help="how far to move; default: five of a sensible size"
     )
-    parser.add_argument("--probe-images", type=int, default=2000, metavar="N", help="images the probe is fitted on")
+    parser.add_argument("--probe-images", type=int, metavar="N", help="images the probe is fitted on (default 2000)")
     parser.add_argument("--drawn-noise", action="store_true", help="of a probe: drawn noise instead of the images' own")
     parser.add_argument(
-        "--inversion", choices=("ddim", "edit_friendly"), default="ddim", help="of --edit and pca: how images become noise"
+        "--inversion", choices=("ddim", "edit_friendly"), help="of --edit and pca: how images become noise (default ddim)"
     )
     parser.add_argument("--noise", type=Path, metavar="FILE", help="of --edit and pca: edit what `glottis image invert` wrote")
     parser.add_argument("--t-edit", type=float, help="edit from t = 1 down to here (default: as trained; 0.5 for pca)")
@@ -58,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--t-boost", type=float, help="fresh noise below here (default: as trained; 0, none, where that cannot be)"
     )
     parser.add_argument("--tap", metavar="NAME", help="of --direction: where h is taken (default: middle), as in train-edit")
-    parser.add_argument("--at", type=float, default=0.7, help="of pullback: the time at which noise is moved")
+    parser.add_argument("--at", type=float, help="of pullback: the time at which noise is moved (default 0.7)")
     add_sampling_arguments(parser)
 
 
@@ -70,12 +84,12 @@ def run(args: argparse.Namespace) -> int:
     model = ImageModel.from_pretrained(args.model, args.device)
     kind, number = _way(args)
     strengths = args.strengths or STRENGTHS[kind]
-    if args.noise is not None and (kind not in ("edit", "pca") or args.data or args.index):
-        raise ValueError("--noise: is for --edit and pca:K, and no other images are read. Leave out --data and --index.")
-    if kind != "edit" and (args.together or args.average):
-        raise ValueError("--together and --average are of trained edits. Give --edit.")
-    if kind not in ("pca", "pullback") and args.tap:
-        raise ValueError("--tap is of --direction; a trained edit has its own. Give --direction.")
+    for option, ways in OPTIONS.items():
+        if getattr(args, option) not in (None, False) and kind not in ways:
+            of = " and ".join(WAYS[way] for way in ways)
+            raise ValueError(f"--{option.replace('_', '-')}: is of {of}, found {WAYS[kind]}. Leave it out.")
+    if args.noise is not None and (args.data or args.index or args.inversion):
+        raise ValueError("--noise: no other images are read and none inverted. Leave out --data, --index and --inversion.")
     if kind in ("edit", "pca"):
         images, edited = _edit_h(args, model, kind, number, strengths)
     else:
@@ -133,7 +147,7 @@ def _edit_h(args: argparse.Namespace, model: Any, kind: str, number: int, streng
         edits = [replace(edit, t_edit=args.t_edit) for edit in edits]
     if kept is None:
         images = chosen_images(args, model, COUNT)
-        kept = model.inversion(images, kind=InversionKind(args.inversion), steps=steps, seed=args.seed)
+        kept = model.inversion(images, kind=InversionKind(args.inversion or "ddim"), steps=steps, seed=args.seed)
     else:
         images = model.restore(kept)
     if args.average:
@@ -155,11 +169,17 @@ def _probe(args: argparse.Namespace, model: Any, images: Any, strengths: Any) ->
     label = args.label or next(iter(data.label_names), "")
     if not label:
         raise ValueError(f"{data.name}: nothing is known of these images to edit them along. Give --edit or --direction.")
-    direction = label_direction(model, data, label, args.value, args.probe_images, args.seed)
+    value, probed = (default if given is None else given for given, default in ((args.value, 1), (args.probe_images, 2000)))
+    direction = label_direction(model, data, label, value, probed, args.seed)
     return model.edit(images, direction, strengths, inverted=not args.drawn_noise, **sampling_options(args))
 
 
 def _pullback(args: argparse.Namespace, model: Any, images: Any, number: int, strengths: Any) -> Any:
     """The images moved along their own directions."""
-    options = {"at": args.at, "steps": _steps(args, 50), "tap": args.tap or "middle", "seed": args.seed}
+    options = {
+        "at": 0.7 if args.at is None else args.at,
+        "steps": _steps(args, 50),
+        "tap": args.tap or "middle",
+        "seed": args.seed,
+    }
     return model.edit_pullback(images, number, strengths, **options)
