@@ -89,6 +89,8 @@ def test_codes_are_written_with_the_indices_of_their_images(model, tmp_path):
         (["reconstruct", "--index", "480000"], 2, "expected 0 to 479999"),
         (["reconstruct", "--steps", "3"], 2, "neither noise nor sampling options"),
         (["reconstruct", "--factors", "1"], 2, "neither noise nor sampling options"),
+        (["draw", "--steps", "3"], 2, "--steps: a model of kind betavae takes no sampling options"),
+        (["evaluate", "--code-to", "0.5"], 2, "--code-to: a model of kind betavae takes no sampling options"),
         (["swap", "--units", "9"], 2, "unit must be 0 to 2, found 9"),
         (["edit", "--label", "mood"], 1, "no label 'mood'"),
         (["reconstruct", "--inverted"], 1, "no noise to invert"),

@@ -51,6 +51,19 @@ def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
     return given | ({"factors": tuple(args.factors)} if args.factors else {})
 
 
+def options_for(args: argparse.Namespace, model: Any) -> dict[str, Any]:
+    """The fields of ImageSampling that were given, for a verb that works on models of every kind.
+
+    Raises:
+        ValueError: if one was given and the model is none of diffusion.
+    """
+    given = sampling_options(args)
+    if given and not model.is_diffusion:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ValueError(f"{names}: a model of kind {model.config.kind.value} takes no sampling options. Leave them out.")
+    return given
+
+
 def add_image_arguments(parser: argparse.ArgumentParser, count: int) -> None:
     """Declare where the images come from."""
     parser.add_argument("--data", metavar="SET", help="sprites, shapes, or a path; default: what the model was trained on")

@@ -3,7 +3,7 @@
 import argparse
 import logging
 
-from tts.apps.cli.image._options import add_sampling_arguments, add_set_arguments, chosen_set, sampling_options
+from tts.apps.cli.image._options import add_sampling_arguments, add_set_arguments, chosen_set, options_for
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from tts.inference.image_pictures import all_pictures
 
     model = ImageModel.from_pretrained(args.model, args.device)
-    options = sampling_options(args) if model.is_diffusion else {}
+    options = options_for(args, model)
     pictures = all_pictures(model, chosen_set(args, model), label=args.label, seed=args.seed, **options)
     for name, rows in pictures.items():
         save_grid(args.out / f"{name}.png", rows)

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 
-from tts.apps.cli.image._options import add_sampling_arguments, add_set_arguments, chosen_set, sampling_options
+from tts.apps.cli.image._options import add_sampling_arguments, add_set_arguments, chosen_set, options_for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.fast:
         settings = fast_settings(args.seed, split)
     settings = dataclasses.replace(settings, features=FrechetFeatures(args.features))
-    options = sampling_options(args) if model.is_diffusion else {}
+    options = options_for(args, model)
     results = evaluate_image_model(model, chosen_set(args, model), settings, **options)
     table = image_table(results["systems"])
     write_json(args.out / "results.json", results)
