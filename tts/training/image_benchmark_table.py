@@ -1,5 +1,6 @@
 """The table of a benchmark: mean and deviation of every method over its seeds."""
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -45,5 +46,12 @@ def _spread(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
         if key in ("parameters", "active_units", "cpu_minutes", "seconds_per_step"):
             cells[key] = mean
         else:
-            cells[key] = f"{mean:.3f} ± {statistics.stdev(values):.3f} ({len(values)})" if len(values) > 1 else mean
+            digits = _digits(mean)
+            spread = f"{mean:.{digits}f} ± {statistics.stdev(values):.{digits}f} ({len(values)})" if len(values) > 1 else mean
+            cells[key] = spread
     return cells
+
+
+def _digits(mean: float) -> int:
+    """Decimals that show two digits of a mean; three at least, six at most."""
+    return 3 if mean == 0 else min(max(3, 1 - math.floor(math.log10(abs(mean)))), 6)

@@ -25,7 +25,7 @@ def benchmark(monkeypatch):
 
     def scored(model, images, settings, *, baselines, **options):
         assert not baselines
-        systems = {model.config.kind.value: {"mig": 0.2 + settings.seed, "mse": 0.01 * model.config.n_units}}
+        systems = {model.config.kind.value: {"mig": 0.2 + settings.seed, "mse": 0.01 * model.config.n_units, "sap": 0.0012}}
         return {"systems": systems, "conditions": [f"{images.name} scored", f"{settings.trees.value} trees"]}
 
     monkeypatch.setattr(image_benchmark, "evaluate_image_model", scored)
@@ -41,7 +41,7 @@ def test_rows_are_made_once_and_the_table_has_mean_deviation_and_baselines(bench
     names = [f"{name}-seed{seed}.json" for name in ("baselines", "betavae") for seed in (0, 1)]
     assert sorted(path.name for path in (tmp_path / "rows").iterdir()) == names
     row = next(line for line in table.splitlines() if line.startswith("| betavae "))
-    assert "0.700 ± 0.707 (2)" in row
+    assert "0.700 ± 0.707 (2)" in row and "0.0012 ± 0.0000 (2)" in row
     assert "| PCA of pixels | 0.300 ± 0.000 (2) |" in table and "| random encoder | 0.100 ± 0.000 (2) |" in table
     assert "the steps of the presets" in table and "shapes scored; histogram trees." in table
     figures = json.loads((tmp_path / "rows" / "betavae-seed1.json").read_text())["systems"]["betavae"]
