@@ -73,6 +73,21 @@ def test_codes_that_are_the_factors_have_perfect_scores(images):
     assert figures["active_units"] == 6 and "iid split" in condition and "histogram trees" in condition
 
 
+def test_colours_and_the_rest_are_scored_apart(images):
+    index = np.random.default_rng(0).integers(len(images), size=600)
+    codes = images.labels(index).astype(np.float32)
+    codes[:, 3:] = np.random.default_rng(1).normal(size=(600, 3))  # only the three hues are coded
+    figures, _ = score_codes(codes, images, index, dataclasses.replace(SETTINGS, codes=600))
+    each = [figures[f"dci_i/{name}"] for name in images.factors.names]
+    assert figures["dci_i_colour"] == pytest.approx(np.mean(each[:3])) and figures["dci_i_colour"] > 0.9
+    assert figures["dci_i_rest"] == pytest.approx(np.mean(each[3:])) and figures["dci_i_rest"] < 0.35
+    assert figures["dci_i"] == pytest.approx(np.mean(each))
+    assert figures["mig_colour"] > 0.8 and figures["mig_rest"] < 0.1
+    sprites = open_images("sprites", size=16)
+    figures, _ = score_codes(codes, sprites, index, dataclasses.replace(SETTINGS, codes=600))
+    assert "dci_i/scale" in figures and "dci_i_colour" not in figures
+
+
 def test_held_out_scores_are_read_on_images_the_model_was_trained_without(images, model):
     index = np.random.default_rng(0).permutation(len(images))[:900]
     codes, out = images.labels(index).astype(np.float32), unseen(index, 0.2)
