@@ -10,6 +10,8 @@ import numpy as np
 
 Figures = dict[str, float]
 
+BAR = r"\|"  # within a cell of a Markdown table
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -75,7 +77,7 @@ def experiment_table(title: str, expectations: Sequence[Expectation], rows: Mapp
     for row in expectations:
         values = [figures[row.figure] for figures in rows.values()]
         cells = (row.figure, row.expected, spread(values), row.threshold, row.verdict(values))
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |")
     seeds = ", ".join(str(seed) for seed in sorted(rows)) or "none"
     lines += ["", f"Mean ± deviation over the seeds {seeds}; {minutes:.1f} CPU minutes. * a proposed threshold."]
     return "\n".join(lines) + "\n"

@@ -44,6 +44,7 @@ def test_a_table_has_direction_spread_threshold_and_verdict():
     assert "| gain | up | 2 ± 1.4 | > 1.5* | pass |" in table
     assert "| base | to compare | 4 ± 0 |  |  |" in table
     assert "the seeds 0, 2; 1.2 CPU minutes" in table
+    assert r"| \|x\| | a norm | 1 |  |  |" in experiment_table("E9", (Expectation("|x|", "a norm"),), {0: {"|x|": 1.0}}, 0)
 
 
 def test_shares_of_falling_neighbours():
