@@ -46,7 +46,7 @@ class RepReport:
 class HaeReport:
     """The scores of one model; `latent` and `pixels` are errors after 1, 2, 8 and 32 actions, by that number.
 
-    lsbd: D_LSBD of the codes of all images, the mean over shapes.
+    lsbd: `mean_lsbd`.
     latent: E |z_hat - h(o)|^2 / Var h.
     pixels: divergence of the pixels from those decoded, nats an image; it includes what the decoder cannot draw.
     rep: None for a transition that is no representation.
@@ -81,11 +81,16 @@ def report_hae(hae: HomomorphismAutoencoder, actions: CyclicActions, generator: 
     pixels = (hae.reconstruction(predicted[:, kept], observed) - _floor(hae, observed)).mean(0)
     rep = report_rep(hae.transition, actions, generator) if isinstance(hae.transition, GroupRep) else None
     return HaeReport(
-        lsbd=float(np.mean([d_lsbd(grid).score for grid in code_grids(hae, actions)])),
+        lsbd=mean_lsbd(hae, actions),
         latent={k: float(latent[k]) for k in HORIZONS},
         pixels={k: float(error) for k, error in zip(HORIZONS, pixels, strict=True)},
         rep=rep,
     )
+
+
+def mean_lsbd(hae: HomomorphismAutoencoder, actions: CyclicActions) -> float:
+    """D_LSBD of the codes of all images, the mean over shapes."""
+    return float(np.mean([d_lsbd(grid).score for grid in code_grids(hae, actions)]))
 
 
 @torch.no_grad()

@@ -1,23 +1,21 @@
 """E5: the homomorphism autoencoder on cyclic sprites, that also turn; against one without actions and one without structure."""
 
 import dataclasses
-import math
-from typing import Any
+from typing import cast
 
-import numpy as np
 import torch
 
 from tts.image.cyclic import CyclicSprites
 from tts.image.groups.actions import CyclicActions
 from tts.image.groups.config import HaeConfig
 from tts.image.groups.hae import HomomorphismAutoencoder
-from tts.image.groups.lsbd import d_lsbd
-from tts.image.groups.report import HORIZONS, HaeReport, code_grids, report_hae
+from tts.image.groups.report import HORIZONS, HaeReport, RepReport, mean_lsbd, report_hae
 from tts.image.groups.transitions import without_structure
 from tts.training.experiments.context import Context
 from tts.training.experiments.expectations import Expectation, Figures, Outcome, ratio
+from tts.training.experiments.hae_part import trained_hae
 from tts.training.experiments.plots import Plot
-from tts.training.hae import HaeTraining, train_hae
+from tts.training.hae import HaeTraining
 
 TITLE = "Homomorphism autoencoder: x and y of a cyclic sprite, actions turned by 45°; with its orientation"
 REACH = 5
@@ -77,20 +75,20 @@ def run(context: Context, seed: int) -> Outcome:
         "unstructured": _report(free, plain, seed),
         "scrambled": _report(mixed, scrambled, seed),
     }
-    hae, rep = reports["HAE"], reports["HAE"].rep
+    hae, rep = reports["HAE"], cast(RepReport, reports["HAE"].rep)  # a group has one
     figures = {
         "success": float(hae.succeeded),
         "D_LSBD": hae.lsbd,
-        "leakage": math.nan if rep is None else rep.leakage,
-        "homomorphism error": math.nan if rep is None else rep.homomorphism,
+        "leakage": rep.leakage,
+        "homomorphism error": rep.homomorphism,
         "error after 32": hae.latent[LONG],
-        "largest real part": math.nan if rep is None else rep.largest_real,
-        "largest |ln det ρ|": math.nan if rep is None else rep.log_det,
-        "largest condition of ρ": math.nan if rep is None else rep.condition,
+        "largest real part": rep.largest_real,
+        "largest |ln det ρ|": rep.log_det,
+        "largest condition of ρ": rep.condition,
         "pixels after 32": hae.pixels[LONG],
         "pixels after 32, unstructured": reports["unstructured"].pixels[LONG],
         "pixels after 32, unstructured / HAE": ratio(reports["unstructured"].pixels[LONG], hae.pixels[LONG]),
-        "D_LSBD without actions": _lsbd(alone, plain),
+        "D_LSBD without actions": mean_lsbd(alone, plain),
         "D_LSBD unstructured": reports["unstructured"].lsbd,
         "error after 32, unstructured": reports["unstructured"].latent[LONG],
         "error after 32, unstructured / HAE": ratio(reports["unstructured"].latent[LONG], hae.latent[LONG]),
@@ -111,17 +109,17 @@ def _three_factors(context: Context, seed: int) -> Figures:
     unstructured = without_structure(config)
     free = _report(_trained(context, "turned-unstructured", unstructured, actions, seed, s.turned_steps), actions, seed)
     alone = _trained(context, "turned-without-actions", config, actions, seed, s.turned_steps, length=0)
-    rep = hae.rep
+    rep = cast(RepReport, hae.rep)
     return {
         "3 factors, success": float(hae.succeeded),
         "3 factors, D_LSBD": hae.lsbd,
-        "3 factors, leakage": math.nan if rep is None else rep.leakage,
-        "3 factors, winding of orientation": math.nan if rep is None else max(rep.windings[0]),
-        "3 factors, homomorphism error": math.nan if rep is None else rep.homomorphism,
+        "3 factors, leakage": rep.leakage,
+        "3 factors, winding of orientation": max(rep.windings[0]),
+        "3 factors, homomorphism error": rep.homomorphism,
         "3 factors, error after 32": hae.latent[LONG],
         "3 factors, pixels after 32": hae.pixels[LONG],
         "3 factors, pixels after 32, unstructured / HAE": ratio(free.pixels[LONG], hae.pixels[LONG]),
-        "3 factors, D_LSBD without actions": _lsbd(alone, actions),
+        "3 factors, D_LSBD without actions": mean_lsbd(alone, actions),
     }
 
 
@@ -131,17 +129,8 @@ def _trained(
     """One model after its restarts; without actions there is nothing to restart for."""
     restarts = context.sizes.restarts if length else 1
     training = HaeTraining(steps=steps, restarts=restarts, length=length, seed=seed)
-
-    def make() -> tuple[HomomorphismAutoencoder, dict[str, Any]]:
-        trained = train_hae(training, config, actions)
-        return trained.hae, {"loss": trained.loss, "trials": trained.trials}
-
-    return context.part(f"hae-{name}-seed{seed}", lambda: HomomorphismAutoencoder(config), make)[0]
+    return trained_hae(context, f"hae-{name}", config, actions, training)
 
 
 def _report(hae: HomomorphismAutoencoder, actions: CyclicActions, seed: int) -> HaeReport:
     return report_hae(hae, actions, torch.Generator().manual_seed(seed))
-
-
-def _lsbd(hae: HomomorphismAutoencoder, actions: CyclicActions) -> float:
-    return float(np.mean([d_lsbd(grid).score for grid in code_grids(hae, actions)]))

@@ -1,7 +1,6 @@
 """Predictors of steps of denoising: their sizes, and their trainings as parts of an experiment."""
 
 import dataclasses
-from typing import Any
 
 from tts.image.groups.config import HaeConfig, TransitionKind
 from tts.image.groups.hae import HomomorphismAutoencoder
@@ -9,7 +8,8 @@ from tts.image.groups.trajectories import Trajectories
 from tts.image.groups.transitions import without_structure
 from tts.image.vae_config import Likelihood
 from tts.training.experiments.context import Context
-from tts.training.hae import HaeTraining, train_hae
+from tts.training.experiments.hae_part import trained_hae
+from tts.training.hae import HaeTraining
 
 REACH = 2  # steps of an action in training
 BLOCKS = (2,) * 8
@@ -34,9 +34,4 @@ def step_configs(runs: Trajectories) -> dict[str, HaeConfig]:
 def trained_steps(context: Context, name: str, config: HaeConfig, runs: Trajectories, seed: int) -> HomomorphismAutoencoder:
     """One predictor after its restarts, from parts/NAME-seedN."""
     training = HaeTraining(steps=context.sizes.path_training, restarts=context.sizes.restarts, seed=seed)
-
-    def make() -> tuple[HomomorphismAutoencoder, dict[str, Any]]:
-        trained = train_hae(training, config, runs)
-        return trained.hae, {"loss": trained.loss, "trials": trained.trials}
-
-    return context.part(f"{name}-seed{seed}", lambda: HomomorphismAutoencoder(config), make)[0]
+    return trained_hae(context, name, config, runs, training)
