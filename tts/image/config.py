@@ -47,6 +47,9 @@ class ScheduleKind(str, Enum):
     variance_exploding = "variance_exploding"
 
 
+SCHEDULE_FIELDS = ("schedule", "beta_min", "beta_max", "sigma_min", "sigma_max", "shift")  # of `DiffusionConfig`: what t means
+
+
 class Weighting(str, Enum):
     """Weight of the squared error over time; see tts.diffusion.losses.WEIGHTINGS."""
 

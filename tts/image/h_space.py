@@ -54,8 +54,8 @@ class HSpace:
 def h_space(model: RepresentationModel, z: Tensor | None = None, tap: str = MIDDLE) -> HSpace:
     """The h-space of a trained image model, given codes z (B, N, d) of as many images as the states, or none.
 
-    A guided model (PDAE, DisDiff) has that of its frozen base, and its guidance goes on; at a tap other than
-    the middle, which the guidance reads, its base runs twice a step. A labelled one is told no label.
+    A guided model (PDAE, DisDiff) has that of its frozen base, and its guidance goes on; at a tap other than the middle, which
+    the guidance reads, its base runs twice a step. A labelled one is told no label.
 
     Raises:
         ModelError: if the model has no U-Net that diffuses images.

@@ -1,7 +1,7 @@
 """The three parts of an image U-Net: down path, middle, up path. Denoisers and gradient decoders are made of them."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +44,7 @@ class DownPath(nn.Module):
         With `first` and `last` of stages number first to last - 1 alone; x is then what the stage before gave.
         """
         h, skips = x, []
-        for shrink, stage in list(self.stages())[first:last]:
+        for shrink, stage in islice(self.stages(), first, last):
             h = stage(h if shrink is None else shrink(h), time, condition)
             skips.append(h)
         return skips
@@ -119,7 +119,7 @@ class UpPath(nn.Module):
         Each takes the last skip that is left; h is what the stage before gave.
         """
         left = list(skips)
-        for grow, stage in list(self.stages())[first:last]:
+        for grow, stage in islice(self.stages(), first, last):
             h = h if grow is None else grow(F.interpolate(h, scale_factor=2.0, mode="nearest"))
             h = stage(torch.cat((h, left.pop()), dim=1), time, condition)
         return h

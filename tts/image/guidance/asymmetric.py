@@ -7,6 +7,7 @@ from torch import Tensor
 from tts.diffusion import Schedule, asymmetric_edit, expand_like
 from tts.diffusion.samplers import Denoiser, Hook, grid_points
 from tts.image.frozen_path import Once
+from tts.image.guided import tweedie_shift
 
 
 class Apply(str, Enum):
@@ -42,7 +43,7 @@ def asymmetric(base: Once[Tensor], guided: Denoiser, schedule: Schedule, times: 
         alpha, sigma = (expand_like(c(at), u).to(u.dtype) for c in (schedule.alpha, schedule.sigma))
         eps = base(u, at)
         # P(eps_guided) - P(eps_base) = -sigma / alpha (eps_guided - eps_base), exactly 0 without guidance
-        aimed = x0 - sigma / alpha * (guided(u, at) - eps)
+        aimed = tweedie_shift(x0, guided(u, at) - eps, alpha, sigma)
         own, other = (_after(hook, step, t, x) for x in (x0, aimed))
         start, end = points[step], points[step + 1]
         return asymmetric_edit(own, other, (start.alpha, start.sigma), (end.alpha, end.sigma))

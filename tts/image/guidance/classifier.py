@@ -13,7 +13,7 @@ from tts.config import check_ranges
 from tts.diffusion import Composite, Schedule
 from tts.diffusion.samplers import Denoiser
 from tts.errors import ConfigError, ModelError
-from tts.image.config import MAX_SIZE, DiffusionConfig, UNetConfig
+from tts.image.config import MAX_SIZE, SCHEDULE_FIELDS, DiffusionConfig, UNetConfig
 from tts.image.guidance.guide import guided
 from tts.image.guidance.rules import Rule
 from tts.image.guidance.wishes import Wish, log_prob_of
@@ -155,8 +155,7 @@ class NoisyClassifier(nn.Module):
     def require(self, model: DiffusionModelBase) -> None:
         """Raises ModelError unless the model diffuses images of this size by this schedule, so that one t means one noise."""
         mine, theirs = self.config, model.config
-        names = ("schedule", "beta_min", "beta_max", "sigma_min", "sigma_max", "shift")
-        pairs = [(n, getattr(mine.diffusion, n), getattr(theirs.diffusion, n)) for n in names]
+        pairs = [(n, getattr(mine.diffusion, n), getattr(theirs.diffusion, n)) for n in SCHEDULE_FIELDS]
         pairs += [("channels", mine.channels, theirs.channels), ("size", mine.size, theirs.size)]
         differing = [f"{name}: {their} here {my}" for name, my, their in pairs if my != their]
         if differing or not model.diffuses_pixels:

@@ -13,7 +13,7 @@ from tts.diffusion import Schedule, expand_like
 from tts.diffusion.samplers import Denoiser
 from tts.errors import ModelError
 from tts.image.base import BaseModel
-from tts.image.config import DiffusionModelConfig
+from tts.image.config import SCHEDULE_FIELDS, DiffusionModelConfig
 from tts.image.datasets import ImageSet
 from tts.image.factors import FactorSpace
 
@@ -69,7 +69,7 @@ def pooled_denoiser(full: BaseModel, pooled: BaseModel, levels: int) -> Denoiser
     Raises:
         ModelError: if size, channels or schedule of `pooled` are not those of `pooled_config`, or either diffuses latents.
     """
-    names = ("channels", "size", "schedule", "beta_min", "beta_max", "sigma_min", "sigma_max", "shift", "vq", "kl")
+    names = ("channels", "size", *SCHEDULE_FIELDS, "vq", "kl")
     expected, found = (_described(c) for c in (pooled_config(full.config, levels), pooled.config))
     differing = [f"{n}: {found[n]}, expected {expected[n]}" for n in names if not _same(found[n], expected[n])]
     if differing or full.first_stage is not None:
