@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from tts.config import from_dict, to_dict, with_defaults
+from tts.config import from_dict, to_dict
 from tts.data.batching import LengthBucketSampler
 from tts.data.content_file import ContentKind
 from tts.data.dataset import DURATIONS, UtteranceDataset, collate
@@ -135,10 +135,11 @@ def _checkpoint_to_resume(config: TrainConfig, exp: Path, resume: str) -> Path |
     if path.exists():
         if resume == "never" and _is_first_process():  # the others find what the first has just written
             raise ModelError(f"{exp} holds a run already. Give another --exp, or --resume auto to go on with it.")
-        old, new = with_defaults(read_json(path), config), to_dict(config)
+        before, new = from_dict(TrainConfig, read_json(path), where=str(path)), to_dict(config)
+        old = to_dict(before)
         changed = [f"{k}: {_short(old.get(k), new[k])}" for k in MODEL_KEYS if old.get(k) != new[k]]
-        if (before := from_dict(TrainConfig, old, where=str(path)).processes) != config.processes:
-            changed.append(f"processes: {before} -> {config.processes}")
+        if before.processes != config.processes:
+            changed.append(f"processes: {before.processes} -> {config.processes}")
         if changed:
             raise ModelError(
                 f"{exp} holds a run with another configuration; it was not touched. Differing: {'; '.join(changed)}. "
