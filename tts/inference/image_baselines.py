@@ -13,7 +13,6 @@ from tts.image.datasets import to_model
 from tts.inference.image_distance import imagenet_features
 from tts.inference.image_runner import Images
 from tts.metrics.codes import pca_codes
-from tts.metrics.efficientnet import Lite0Features
 from tts.nets.image_encoder import ImageEncoder
 
 FeatureExtractor = Callable[[Images], NDArray[np.float32]]
@@ -35,7 +34,7 @@ def random_features(pixels: Images) -> NDArray[np.float32]:
     return _outputs(_untrained(pixels.shape[1], pixels.shape[2], FEATURES, 0), pixels)
 
 
-class FrechetFeatures(Enum):
+class FrechetFeatures(str, Enum):
     """Which network the Fréchet distance is measured on."""
 
     random = "random"
@@ -52,17 +51,13 @@ class FrechetFeatures(Enum):
         Raises:
             ModelError: if the network is not installed (extra `features`).
         """
-        return random_features if self is FrechetFeatures.random else partial(_vectors, imagenet_features())
+        return random_features if self is FrechetFeatures.random else partial(_outputs, imagenet_features().vectors)
 
 
 def _untrained(channels: int, size: int, outputs: int, seed: int) -> ImageEncoder:
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # noqa: TID251  initial weights know no generator
         return ImageEncoder(channels, 32, size, outputs).eval()
-
-
-def _vectors(network: Lite0Features, pixels: Images) -> NDArray[np.float32]:
-    return _outputs(network.vectors, pixels)
 
 
 @torch.no_grad()

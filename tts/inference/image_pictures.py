@@ -82,7 +82,7 @@ def all_pictures(model: ImageModel, images: ImageSet, *, label: str = "", seed: 
         told = (False, True) if isinstance(model.model, GuidedModel) else (True,)
         pictures["one_step"] = [shown, *(model.denoise(shown, t, coded=coded, seed=seed) for t in HIDDEN for coded in told)]
     if images.label_names:
-        direction = label_direction(model, images, label or images.label_names[0], 1, N_PROBE, seed)
+        direction = label_direction(model, images, label or images.label_names[0], seed=seed)
         pictures["edits"] = with_edits(shown[:4], model.edit(shown[:4], direction, STRENGTHS, **options))
     return pictures
 
@@ -93,13 +93,15 @@ def widest_units(model: ImageModel) -> list[int]:
     return sorted(width.argsort(descending=True)[:N_UNITS].tolist())
 
 
-def label_direction(model: ImageModel, images: ImageSet, label: str, value: int, n: int, seed: int) -> NDArray[np.float32]:
-    """The direction (N, d) in normalised codes towards a value of a label, by a probe on n images drawn with the seed.
+def label_direction(
+    model: ImageModel, images: ImageSet, label: str, *, value: int = 1, probe_images: int = N_PROBE, seed: int = 0
+) -> NDArray[np.float32]:
+    """The direction (N, d) in normalised codes towards a value of a label, by a probe on images drawn with the seed.
 
     Raises:
         DataError: if there is no such label, or every image has the value, or none.
     """
-    index = np.random.default_rng(seed).integers(len(images), size=n)
+    index = np.random.default_rng(seed).integers(len(images), size=probe_images)
     labels = images.labels(index)
     if labels is None or label not in images.label_names:
         raise DataError(f"{images.name}: no label {label!r}. Labels: {', '.join(images.label_names) or 'none'}.")

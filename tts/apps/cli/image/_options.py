@@ -2,7 +2,7 @@
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,17 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 
 def sampling_options(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of ImageSampling that were given."""
-    given = {name: getattr(args, name) for name in SAMPLING if getattr(args, name) is not None}
-    return given | ({"factors": tuple(args.factors)} if args.factors else {})
+    return given(args, *SAMPLING) | ({"factors": tuple(args.factors)} if args.factors else {})
+
+
+def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Those of the options without a default that were given, by name."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def flags(names: Iterable[str]) -> str:
+    """Options as they are written on a command line, in a sentence."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def options_for(args: argparse.Namespace, model: Any) -> dict[str, Any]:
@@ -57,11 +66,11 @@ def options_for(args: argparse.Namespace, model: Any) -> dict[str, Any]:
     Raises:
         ValueError: if one was given and the model is none of diffusion.
     """
-    given = sampling_options(args)
-    if given and not model.is_diffusion:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ValueError(f"{names}: a model of kind {model.config.kind.value} takes no sampling options. Leave them out.")
-    return given
+    options = sampling_options(args)
+    if options and not model.is_diffusion:
+        kind = model.config.kind.value
+        raise ValueError(f"{flags(options)}: a model of kind {kind} takes no sampling options. Leave them out.")
+    return options
 
 
 def add_image_arguments(parser: argparse.ArgumentParser, count: int) -> None:

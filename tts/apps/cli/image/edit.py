@@ -17,6 +17,8 @@ from tts.apps.cli.image._options import (
     add_sampling_arguments,
     chosen_images,
     chosen_set,
+    flags,
+    given,
     sampling_options,
 )
 
@@ -87,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     for option, ways in OPTIONS.items():
         if getattr(args, option) not in (None, False) and kind not in ways:
             of = " and ".join(WAYS[way] for way in ways)
-            raise ValueError(f"--{option.replace('_', '-')}: is of {of}, found {WAYS[kind]}. Leave it out.")
+            raise ValueError(f"{flags([option])}: is of {of}, found {WAYS[kind]}. Leave it out.")
     if args.noise is not None and (args.data or args.index or args.inversion):
         raise ValueError("--noise: no other images are read and none inverted. Leave out --data, --index and --inversion.")
     if kind in ("edit", "pca"):
@@ -120,11 +122,10 @@ def _way(args: argparse.Namespace) -> tuple[str, int]:
 
 def _steps(args: argparse.Namespace, default: int) -> int:
     """The number of steps, the one option of sampling that edits of noise take."""
-    given = sampling_options(args)
-    steps = int(given.pop("steps", default))
-    if given:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ValueError(f"{names}: edits of h and of noise take --steps alone, on a uniform grid with ddim.")
+    options = sampling_options(args)
+    steps = int(options.pop("steps", default))
+    if options:
+        raise ValueError(f"{flags(options)}: edits of h and of noise take --steps alone, on a uniform grid with ddim.")
     return steps
 
 
@@ -142,7 +143,7 @@ def _edit_h(args: argparse.Namespace, model: Any, kind: str, number: int, streng
         raise ValueError(f"--steps: found {steps}, the noise in --noise has {kept.config.steps}. Leave it out.")
     edits, t_boost = [edit for edit, _ in found], max((config.t_boost for _, config in found), default=0.0)
     if kind == "pca":
-        edits = model.pca_edits(number + 1, steps=steps, tap=args.tap or "middle", seed=args.seed)[-1:]
+        edits = model.pca_edits(number + 1, steps=steps, seed=args.seed, **given(args, "tap"))[-1:]
     if args.t_edit is not None:
         edits = [replace(edit, t_edit=args.t_edit) for edit in edits]
     if kept is None:
@@ -169,17 +170,11 @@ def _probe(args: argparse.Namespace, model: Any, images: Any, strengths: Any) ->
     label = args.label or next(iter(data.label_names), "")
     if not label:
         raise ValueError(f"{data.name}: nothing is known of these images to edit them along. Give --edit or --direction.")
-    value, probed = (default if given is None else given for given, default in ((args.value, 1), (args.probe_images, 2000)))
-    direction = label_direction(model, data, label, value, probed, args.seed)
+    direction = label_direction(model, data, label, seed=args.seed, **given(args, "value", "probe_images"))
     return model.edit(images, direction, strengths, inverted=not args.drawn_noise, **sampling_options(args))
 
 
 def _pullback(args: argparse.Namespace, model: Any, images: Any, number: int, strengths: Any) -> Any:
     """The images moved along their own directions."""
-    options = {
-        "at": 0.7 if args.at is None else args.at,
-        "steps": _steps(args, 50),
-        "tap": args.tap or "middle",
-        "seed": args.seed,
-    }
-    return model.edit_pullback(images, number, strengths, **options)
+    steps = _steps(args, 50)
+    return model.edit_pullback(images, number, strengths, steps=steps, seed=args.seed, **given(args, "at", "tap"))
