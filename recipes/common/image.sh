@@ -29,7 +29,8 @@ ngpu=0                       # 1 trains on a GPU, 0 on the CPU
 expdir=                      # folder of experiments (default exp/ beside recipes/)
 train_config=                # preset in conf/image (default METHOD_PROFILE)
 train_args=                  # overrides of the preset, such as "steps=100 model.n_units=6"
-latent=false                 # true: a VQ first stage is trained before, and its latents are diffused in place of pixels
+latent=none                  # vq or kl: such a first stage is trained before, and its latents are diffused in place of pixels
+stage_args=                  # overrides of the preset of the first stage, such as "model.vq.perceptual=1"
 base_args=                   # overrides of the preset of the base, for pdae, disdiff, clip_guided and isometric
 split=iid                    # what scores are read on: iid, compositional, or held_out (a fifth is kept from every training)
 trees=                       # of DCI: histogram (seconds; default of mini) or exact (as published, ten minutes; default of paper)
@@ -41,12 +42,13 @@ parse_options "${BASH_SOURCE[0]}" "$@"
 
 [[ $profile =~ ^(mini|paper)$ ]] || die 2 "--profile: found '$profile', expected mini or paper"
 [[ $fast =~ ^(true|false)$ ]] || die 2 "--fast: found '$fast', expected true or false"
-[[ $latent =~ ^(true|false)$ ]] || die 2 "--latent: found '$latent', expected true or false"
-[[ $latent = false || $method != *vae ]] || die 2 "--latent: a VAE diffuses nothing"
+[[ $latent =~ ^(none|vq|kl)$ ]] || die 2 "--latent: found '$latent', expected none, vq or kl"
+[[ $latent != none || -z $stage_args ]] || die 2 "--stage_args: there is no first stage without --latent vq or kl"
+[[ $latent = none || $method != *vae ]] || die 2 "--latent: a VAE diffuses nothing"
 [[ $split =~ ^(iid|compositional|held_out)$ ]] || die 2 "--split: found '$split', expected iid, compositional or held_out"
 [[ $trees =~ ^(|exact|histogram)$ ]] || die 2 "--trees: found '$trees', expected exact or histogram"
 ((ngpu <= 1)) || die 2 "--ngpu: found $ngpu, expected 0 or 1"
-[ "$method" != first_stage ] || die 2 "--method: a first stage is part of another method: give that one and --latent true"
+[ "$method" != first_stage ] || die 2 "--method: a first stage is part of another method: give that one and --latent vq or kl"
 preset=${train_config:-${method}_$profile}
 [[ $preset == *.yaml || -f $root/conf/image/$preset.yaml ]] || die 2 "--method: there is no conf/image/$preset.yaml"
 if [ -n "$db_root" ]; then
@@ -63,7 +65,7 @@ variant=$profile
 [ "$fast" = false ] || variant+=_fast
 [ "$split" != held_out ] || variant+=_held_out
 space=
-[ "$latent" = false ] || space=_latent
+[ "$latent" = none ] || space=_$latent
 if [ -z "$tag" ]; then
   tag=${method}_$variant$space
   ((seed == 0)) || tag+=_seed$seed
@@ -72,7 +74,9 @@ expdir=$(absolute "${expdir:-$root/exp}")
 exp=$expdir/${recipe:-image}_$tag
 read -r -a train_words <<<"$train_args"
 read -r -a base_words <<<"$base_args"
-common=("data=$data" "size=$size")
+read -r -a stage_words <<<"$stage_args"
+source=(--data "$data")
+common=("size=$size")
 [ "$split" != held_out ] || common+=(held_out=0.2)
 measure=(--trees "$trees" --split "$split") sampling=() gap=()
 case $method in
@@ -102,7 +106,7 @@ part() {
   local name=$1 preset=$2 folder=$expdir/${recipe:-image}_$1_${variant}_$size
   shift 2
   resources=("threads=$threads" "${device[@]}")
-  run_stage 1 "$name" "$folder" image train --exp "$folder" --config "${preset}_$profile" "$@" "${common[@]}"
+  run_stage 1 "$name" "$folder" image train --exp "$folder" --config "${preset}_$profile" "${source[@]}" "$@" "${common[@]}"
   resources=()
   made=$folder/model
 }
@@ -110,8 +114,8 @@ part() {
 # Stage 1: what the method stands on. A first stage, whose latents are diffused; the image-text encoder of clip_guided; the
 # frozen diffusion model of guided methods; the one that is made isometric.
 parts=() first_stage=()
-if [ "$latent" = true ]; then
-  part first_stage first_stage
+if [ "$latent" != none ]; then
+  part "first_stage_$latent" "first_stage_$latent" ${stage_words[@]+"${stage_words[@]}"}
   first_stage=(--first-stage "$made")
 fi
 case $method in
@@ -138,7 +142,7 @@ if ((stage <= 2 && stop_stage >= 2)); then
   save_call "$exp" "$0" "$@"
 fi
 resources=("threads=$threads" "${device[@]}")
-run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${parts[@]+"${parts[@]}"} "${common[@]}" "seed=$seed" \
+run_stage 2 train "$exp" image train --exp "$exp" --config "$preset" ${parts[@]+"${parts[@]}"} "${source[@]}" "${common[@]}" "seed=$seed" \
   ${train_words[@]+"${train_words[@]}"}
 resources=()
 

@@ -31,7 +31,7 @@ def test_encdiff_is_trained_measured_drawn_and_packed(shapes):
     assert verbs(calls) == ["train", "train-prior", "evaluate", "draw", "pack"]
     exp = str(shapes.folder / "exp" / "shapes_encdiff_mini")
     assert (value(calls[0], "--config"), value(calls[0], "--exp")) == ("encdiff_mini", exp)
-    assert {"data=shapes", "size=32", "seed=0"} <= set(calls[0])
+    assert {"size=32", "seed=0"} <= set(calls[0]) and value(calls[0], "--data") == "shapes"
     assert all(value(call, "--model") == f"{exp}/model" for call in calls[1:])
     assert shapes.run().returncode == 0
     assert shapes.calls() == []
@@ -58,12 +58,14 @@ def test_the_gap_of_the_base_is_measured_of_guided_methods(shapes):
     assert value(gap, "--times") == "10" and "--steps" not in gap
 
 
-def test_latents_come_from_a_first_stage_on_which_a_base_of_its_own_stands(shapes):
-    assert shapes.run("--method", "disdiff", "--latent", "true", "--stop_stage", "2").returncode == 0
+@pytest.mark.parametrize("kind", ["vq", "kl"])
+def test_latents_come_from_a_first_stage_on_which_a_base_of_its_own_stands(shapes, kind):
+    weight = f"model.{kind}.perceptual=1"
+    assert shapes.run("--method", "disdiff", "--latent", kind, "--stage_args", weight, "--stop_stage", "2").returncode == 0
     stage, base, train = shapes.calls()
-    assert value(stage, "--config") == "first_stage_mini"
+    assert value(stage, "--config") == f"first_stage_{kind}_mini" and weight in stage and weight not in base + train
     assert value(base, "--first-stage") == value(stage, "--exp") + "/model"
-    assert value(train, "--base").endswith("/shapes_ddpm_latent_mini_32/model")
+    assert value(train, "--base").endswith(f"/shapes_ddpm_{kind}_mini_32/model")
     assert "--first-stage" not in train
 
 
@@ -107,7 +109,9 @@ def test_fast_makes_everything_small(shapes):
         (["--method", "magic"], "there is no conf/image/magic_mini.yaml"),
         (["--profile", "huge"], "expected mini or paper"),
         (["--fast", "yes"], "expected true or false"),
-        (["--method", "betavae", "--latent", "true"], "a VAE diffuses nothing"),
+        (["--method", "betavae", "--latent", "vq"], "a VAE diffuses nothing"),
+        (["--latent", "true"], "found 'true', expected none, vq or kl"),
+        (["--stage_args", "steps=9"], "no first stage without --latent"),
         (["--db_root", "nowhere"], "no file or folder"),
         (["--ngpu", "2"], "expected 0 or 1"),
         (["--split", "none"], "expected iid, compositional or held_out"),
@@ -129,7 +133,14 @@ def test_celeba_needs_a_folder(shapes):
     (shapes.folder / "faces").mkdir()
     assert shapes.run("--db_root", str(shapes.folder / "faces"), "--stop_stage", "2").returncode == 0
     (train,) = shapes.calls()
-    assert f"data={shapes.folder / 'faces'}" in train
+    assert value(train, "--data") == str(shapes.folder / "faces")
+
+
+@pytest.mark.parametrize("name", ["my photos (1), é", "Ωμέγα 声", "-leading", "q'uo\"te $HOME * a=b#c [d]"])
+def test_a_folder_of_images_of_any_name_is_used_in_place(shapes, name):
+    (shapes.folder / name).mkdir()
+    assert shapes.run("--method", "pdae", "--db_root", name, "--stop_stage", "2").returncode == 0
+    assert [value(call, "--data") for call in shapes.calls()] == [str(shapes.folder / name)] * 2
 
 
 def test_the_card_says_nothing_of_the_licence_of_your_own_images(shapes):

@@ -7,14 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts.image.stage_config import AutoencoderConfig
-from tts.image.stage_losses import (
-    Features,
-    adaptive_weight,
-    frozen_scores,
-    hinge_discriminator_loss,
-    perceptual_distance,
-)
+from tts.image.stage_losses import adaptive_weight, frozen_scores, hinge_discriminator_loss
 from tts.nets.autoencoder import LatentDecoder, LatentEncoder, PatchDiscriminator
+from tts.nets.perceptual import FeatureDistance, FeatureMaps
 
 
 class AutoencoderStage(nn.Module, ABC):
@@ -26,7 +21,7 @@ class AutoencoderStage(nn.Module, ABC):
     """
 
     scale: Tensor
-    features: Features | None = None  # of the perceptual term
+    features: FeatureMaps | None = None  # of the perceptual term
 
     def __init__(self, config: AutoencoderConfig, planes: int) -> None:
         super().__init__()
@@ -38,7 +33,7 @@ class AutoencoderStage(nn.Module, ABC):
         self.phases = ("main", "discriminator") if config.adversarial else ("main",)
         self.register_buffer("scale", torch.ones(()))
 
-    def take_features(self, network: Features) -> None:
+    def take_features(self, network: FeatureMaps) -> None:
         """The frozen feature maps that the perceptual term of `losses` compares; they are no part of this module."""
         self.features = lambda x: network(x)  # a module would be registered as a part, and copied with it
 
@@ -113,7 +108,8 @@ class AutoencoderStage(nn.Module, ABC):
         if self.config.perceptual:
             if self.features is None:
                 raise ValueError("the perceptual term has a weight above 0 but no features were given: call take_features.")
-            losses["perceptual"] = self.config.perceptual * perceptual_distance(self.features, decoded, x)
+            distance = FeatureDistance(self.features)(decoded, x).mean()
+            losses["perceptual"] = self.config.perceptual * distance
         if self.discriminator is not None:
             adversarial = -frozen_scores(self.discriminator, decoded).mean()
             error = losses["reconstruction"] + losses.get("perceptual", torch.zeros_like(adversarial))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tts.image.autoencoder_stage import AutoencoderStage
 from tts.image.stage_config import IdentityConfig, KlConfig, StageConfig, VqConfig
-from tts.image.stage_losses import kl_to_standard_normal
+from tts.image.vae_terms import gaussian_kl
 from tts.nets.codebook import EmaCodebook
 
 MAX_LOG_VARIANCE = 20.0  # of the KL posterior, in either direction
@@ -110,11 +110,11 @@ class KlStage(AutoencoderStage):
 
     def _through(self, encoded: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """A draw of the posterior, and KL(posterior || N(0, 1)) summed over the latents, per number of the images."""
-        mean, log_variance = encoded.chunk(2, dim=1)
+        mean, log_variance = encoded.float().chunk(2, dim=1)  # the divergence in full precision
         log_variance = log_variance.clamp(-MAX_LOG_VARIANCE, MAX_LOG_VARIANCE)
         noise = torch.randn(mean.shape, generator=generator).to(mean)
         numbers = mean.numel() // self.latent_channels * self.config.channels * self.factor**2  # of the images
-        divergence = kl_to_standard_normal(mean, log_variance).sum() / numbers
+        divergence = gaussian_kl(mean, log_variance).sum() / numbers
         return mean + (log_variance / 2).exp() * noise, {"kl": self.config.kl * divergence}
 
 

@@ -1,30 +1,10 @@
-"""The losses of a first stage: reconstruction, features, and the hinge game with a patch discriminator."""
-
-from collections.abc import Callable, Sequence
+"""The hinge game of a first stage with its patch discriminator."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Features = Callable[[Tensor], Sequence[Tensor]]  # images (B, C, H, W) -> frozen feature maps (B, C_i, H_i, W_i)
 MAX_ADAPTIVE = 1e4
-
-
-def perceptual_distance(features: Features, x: Tensor, y: Tensor) -> Tensor:
-    """Mean over the feature maps of |f(x) / |f(x)| - f(y) / |f(y)||^2, |.| over channels, mean over places and images.
-
-    Source: Zhang et al. 2018 (LPIPS), with equal weights.
-    """
-    distances = [
-        (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean()
-        for a, b in zip(features(x), features(y), strict=True)
-    ]
-    return torch.stack(distances).mean()
-
-
-def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_variance)) || N(0, 1)) of each element, in nats: (mu^2 + s^2 - 1 - ln s^2) / 2."""
-    return (mean.square() + log_variance.exp() - 1 - log_variance) / 2
 
 
 def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

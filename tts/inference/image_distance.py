@@ -9,7 +9,7 @@ from torch import Tensor
 from tts.errors import ModelError
 from tts.image.edit_times import Distance
 from tts.metrics.efficientnet import Lite0Features, load_efficientnet_lite0
-from tts.metrics.perceptual import FeatureDistance
+from tts.nets.perceptual import FeatureDistance
 
 
 class DistanceKind(str, Enum):

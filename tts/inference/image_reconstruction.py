@@ -13,7 +13,7 @@ from tts.inference.image_model import ImageModel
 from tts.inference.image_runner import Images
 from tts.metrics.efficientnet import load_efficientnet_lite0
 from tts.metrics.images import mse, ssim
-from tts.metrics.perceptual import FeatureDistance
+from tts.nets.perceptual import FeatureDistance
 
 AT_ONCE = 16  # images of 224 x 224 pixels in the features
 

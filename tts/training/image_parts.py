@@ -17,11 +17,11 @@ from tts.image.guided import GuidedModel
 from tts.image.labelled import LabelledConfig
 from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.image.registry import MODELS, build_model
-from tts.image.stage_losses import Features
 from tts.image.stage_model import FirstStageConfig, FirstStageModel
 from tts.image.vae_config import GuidedVaeConfig
 from tts.inference.image_folder import load_image_folder
 from tts.metrics.efficientnet import load_efficientnet_lite0
+from tts.nets.perceptual import FeatureMaps
 
 T = TypeVar("T", bound=RepresentationModel)
 
@@ -126,7 +126,7 @@ def new_model(config: ModelConfig, parts: Parts, x: torch.Tensor, seed: int) -> 
     return model
 
 
-def perceptual_features(config: ModelConfig, device: torch.device) -> Features | None:
+def perceptual_features(config: ModelConfig, device: torch.device) -> FeatureMaps | None:
     """The frozen feature maps that a first stage with a perceptual term is trained by; None for all other models.
 
     Raises:

@@ -1,5 +1,6 @@
 """Training of image models: batches, phases, exact resume, steps that are not finite, the folder that a run leaves."""
 
+import dataclasses
 import logging
 import math
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from tts.errors import ConfigError, ModelError
 from tts.image.base import BaseConfig
@@ -22,6 +24,7 @@ from tts.image.shapes import Shapes
 from tts.image.vae_config import FactorVaeConfig
 from tts.inference.image_folder import load_image_folder
 from tts.inference.image_split import unseen
+from tts.training.compose import preset_folder
 from tts.training.image import ImageTask, learning_rate
 from tts.training.image_config import ImageOptimizer, ImageTrainConfig, load_image_config
 from tts.training.image_data import ImageStream
@@ -213,10 +216,10 @@ def test_the_learning_rate_warms_up_and_falls_to_its_end_on_a_cosine():
 @pytest.mark.parametrize("profile", ["mini", "paper"])
 def test_every_preset_makes_its_model(profile):
     from tts.image.registry import build_model
-    from tts.training.compose import preset_folder
 
     names = sorted(path.stem for path in (preset_folder() / "image").glob(f"*_{profile}.yaml"))
-    variants = {"isometric": "ddpm"}  # a preset of another kind's
+    stages = dict.fromkeys(("first_stage_vq", "first_stage_kl"), "first_stage")
+    variants = {"isometric": "ddpm", **stages}  # presets of another kind's
     assert len(names) >= 10
     for name in names:
         found = load_image_config(name, ["seed=7"])
@@ -227,18 +230,32 @@ def test_every_preset_makes_its_model(profile):
                 assert build_model(found.model).phases
 
 
-@pytest.mark.parametrize("kind", sorted({*Kind} - {Kind.clip_guided}))  # which is built on an encoder's folder
-def test_every_method_trains_in_half_precision_with_losses_and_weights_in_full(tmp_path, monkeypatch, kind):
+METHODS = {kind.value for kind in Kind} - {"clip_guided", "first_stage"}  # the first is built on an encoder's folder
+
+
+@pytest.mark.parametrize("method", sorted(METHODS | {"first_stage_vq", "first_stage_kl"}))
+def test_every_method_trains_in_half_precision_with_losses_and_weights_in_full(tmp_path, monkeypatch, method):
     small = ["data=shapes", "size=16", "batch_size=4", "steps=1", "threads=1", "device=cpu", "precision=bf16"]
-    guided = kind in (Kind.pdae, Kind.disdiff)
+    guided = method in ("pdae", "disdiff")
     base = train_image_model(load_image_config("ddpm_mini", small), tmp_path / "base") if guided else None
     logged = {}
     monkeypatch.setattr(ImageTask, "log", lambda self, name, value, **_: logged.__setitem__(name, value))
-    folder = train_image_model(load_image_config(f"{kind.value}_mini", small), tmp_path / "run", parts=Parts(base=base))
+    folder = train_image_model(load_image_config(f"{method}_mini", small), tmp_path / "run", parts=Parts(base=base))
     losses = [value for name, value in logged.items() if name.startswith("loss/")]
     assert losses and all(value.dtype is torch.float32 and torch.isfinite(value) for value in losses)
     weights = [v for v in load_image_folder(folder).model.state_dict().values() if v.is_floating_point()]
     assert all(v.dtype is torch.float32 and v.isfinite().all() for v in weights)
+
+
+@pytest.mark.parametrize("stage", ["vq", "kl"])
+def test_the_terms_of_a_first_stage_are_set_by_name(stage):
+    found = load_image_config(f"first_stage_{stage}_mini", [f"model.{stage}.perceptual=1", f"model.{stage}.adversarial=0.5"])
+    config = getattr(found.model, stage)
+    keys = {field.name for field in dataclasses.fields(config)} - {"kind", "channels"}
+    assert (config.perceptual, config.adversarial) == (1, 0.5)
+    for profile in ("mini", "paper"):  # a key that a preset leaves out could not be overridden
+        written = OmegaConf.load(preset_folder() / "image" / f"first_stage_{stage}_{profile}.yaml")
+        assert {*written.model[stage]} == keys
 
 
 @pytest.mark.parametrize("override", ["steps=0", "model.n_units=-1", "optimizer.lr=2", "nothing=1", "model.kind=vae", "size=7"])
