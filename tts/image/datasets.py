@@ -13,7 +13,7 @@ from tts.data.files import some
 from tts.errors import DataError
 from tts.image.celeba import CelebA, attributes_file
 from tts.image.factors import FactorSpace
-from tts.image.folder import ImageFolder
+from tts.image.folder import ImageFolder, image_files
 from tts.image.npz import npz_keys
 from tts.image.published import Cars3D, open_dsprites, open_mpi3d, open_shapes3d
 from tts.image.shapes import Shapes
@@ -117,7 +117,7 @@ def _open_npz(path: Path, size: int) -> ImageSet:
 def _open_folder(path: Path, size: int, channels: int | None) -> ImageSet:
     if attributes_file(path).is_file():
         return CelebA(path, size)
-    if next(path.glob("*.mat"), None):
+    if next(path.glob("*.mat"), None) and not image_files(path):
         return Cars3D(path, size)
     return ImageFolder(path, size, channels=channels)
 

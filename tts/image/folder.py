@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 _GREY_MODES = ("1", "L", "LA")
+_DEEP = ("I", "F")  # beginnings of the modes of more than 8 bits a channel
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 _BLOCK = 256  # images in memory at a time
 
@@ -65,7 +66,7 @@ class ImageFolder:
         if files is None and not root.is_dir():
             raise DataError(f"{root}: no such folder.")
         self.name, self.size = root.resolve().name, size
-        found = _image_files(root) if files is None else list(files)
+        found = image_files(root) if files is None else list(files)
         if not found:
             raise DataError(f"{root}: holds no image, expected files ending in {' '.join(IMAGE_SUFFIXES)}.")
         store = store_path(json.dumps(["folder", size, box, *map(stamp, found)]))
@@ -104,7 +105,7 @@ def square_image(path: Path, size: int, channels: int, box: Box | None) -> NDArr
         OSError, SyntaxError and what else decoders raise: if it is damaged.
     """
     with Image.open(path) as file:
-        if file.mode.startswith(("I", "F")):
+        if file.mode.startswith(_DEEP):
             raise ValueError(f"pixels of kind {file.mode}, expected 8 bits a channel")
         image = ImageOps.exif_transpose(file)
         width, height = image.size
@@ -132,7 +133,7 @@ def with_channels(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]
     return luma.round().astype(np.uint8)[:, None]
 
 
-def _image_files(root: Path) -> list[Path]:
+def image_files(root: Path) -> list[Path]:
     """Images at any depth in the order of their relative paths; hidden files and what lies in hidden folders aside."""
     files = (path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     named = sorted((path.relative_to(root).as_posix(), path) for path in files)
@@ -141,7 +142,7 @@ def _image_files(root: Path) -> list[Path]:
 
 def _decode(files: list[Path], size: int, box: Box | None, store: Path) -> dict[str, object]:
     """Write the pixels of all images that can be used; what there is to know about them."""
-    channels = 1 if all(map(_is_grey, files)) else 3
+    channels = 1 if all(_is_grey(path, size) for path in files) else 3
     skipped: dict[str, str] = {}
 
     def blocks() -> Iterator[NDArray[np.uint8]]:
@@ -159,10 +160,13 @@ def _decode(files: list[Path], size: int, box: Box | None, store: Path) -> dict[
     return {"channels": channels, "skipped": skipped}
 
 
-def _is_grey(path: Path) -> bool:
-    """Whether a file says that it has one channel; what cannot be opened does not count against it."""
+def _is_grey(path: Path, size: int) -> bool:
+    """Whether a file says that it has one channel, or a palette of greys; what will be left out does not count against it."""
     try:
         with Image.open(path) as image:
-            return image.mode in _GREY_MODES
+            if image.mode == "P":
+                palette = np.reshape(image.getpalette("RGB") or [], (-1, 3))
+                return bool((palette == palette[:, :1]).all())
+            return image.mode in _GREY_MODES or image.mode.startswith(_DEEP) or min(image.size) < size
     except _BROKEN:
         return True

@@ -1,5 +1,6 @@
 """`glottis image` on a folder of the user's own, given with --data to a model that was trained on other images."""
 
+import json
 import logging
 
 import numpy as np
@@ -64,6 +65,16 @@ def test_grey_images_serve_a_colour_model_each_once_in_their_order(ddpm, photos,
     assert cells(tmp_path / "x.png") == (2, 3)
     middles = np.asarray(Image.open(tmp_path / "x.png").convert("RGB"))[40, 40::72]
     assert middles.tolist() == [[0] * 3, [40] * 3, [80] * 3]
+
+
+def test_a_folder_of_any_name_is_trained_on(photos, tmp_path, capsys):
+    odd = photos.rename(tmp_path / "q'uo te (1), a=b#c [d] é")
+    words = ["image", "train", "--config", "ddpm_mini", "--device", "cpu", "--data", str(odd), "--exp", str(tmp_path / "exp")]
+    small = ["size=16", "steps=1", "batch_size=2", "threads=1"]
+    assert main([*words, *small, "data=shapes"]) == 2
+    assert "give one of them" in capsys.readouterr().err
+    assert main([*words, *small]) == 0
+    assert json.loads((tmp_path / "exp" / "model" / "config.json").read_text())["trained"]["data"] == str(odd)
 
 
 def test_what_is_left_out_is_said_once(ddpm, photos, tmp_path, caplog):

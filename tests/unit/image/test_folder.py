@@ -90,6 +90,25 @@ def test_grey_images_have_one_channel_unless_one_of_them_has_colour(root):
     assert (mixed.channels, first_pixels(mixed)) == (3, [[100] * 3, [255] * 3, [255, 0, 0]])
 
 
+def test_what_is_left_out_and_palettes_of_greys_do_not_make_grey_images_coloured(root):
+    plain(root / "a.png", 100, mode="L")
+    plain(root / "grey.png", 100, mode="L")
+    Image.open(root / "grey.png").convert("P").save(root / "grey.png")
+    plain(root / "deep.png", 100, mode="I;16")
+    plain(root / "tiny.png", RED, size=(7, 90))
+    found = open_images(str(root), size=8)
+    assert (found.channels, first_pixels(found)) == (1, [[100], [100]])
+    plain(root / "red.png", RED)
+    Image.open(root / "red.png").convert("P").save(root / "red.png")
+    assert open_images(str(root), size=8).channels == 3
+
+
+def test_a_stray_file_of_matlab_does_not_make_a_folder_of_photos_the_set_of_cars(root):
+    plain(root / "a.png", RED)
+    (root / "notes.mat").write_text("words")
+    assert len(open_images(str(root), size=8)) == 1
+
+
 def test_palettes_and_alpha_become_plain_colours(root):
     plain(root / "a.gif", RED)
     plain(root / "b.png", (0, 255, 0, 7), mode="RGBA")
