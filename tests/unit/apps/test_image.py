@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from tts.apps.cli import build_parser, main
 from tts.apps.cli.image import verbs
@@ -12,9 +12,12 @@ from tts.image.registry import build_model
 from tts.image.vae_config import BetaVaeConfig
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_folder import LoadedImageModel, TrainedOn, save_image_folder
+from tts.inference.image_grids import grid
+from tts.inference.image_model import ImageModel
 
 VERBS = [
     "benchmark",
+    "decode",
     "draw",
     "edit",
     "encode",
@@ -83,6 +86,36 @@ def test_codes_are_written_with_the_indices_of_their_images(model, tmp_path):
     assert np.array_equal(found["index"], [7, 479999])
 
 
+def test_codes_are_decoded_as_they_were_written_or_changed_and_by_their_own_model_alone(model, tmp_path, capsys):
+    codes, out = tmp_path / "codes.safetensors", tmp_path / "out.png"
+    call = ["image", "decode", "--model", str(model), "--codes", str(codes), "--out", str(out), "--columns", "2"]
+    assert main(["image", "encode", "--model", str(model), "--out", str(codes), "--index", "7", "8", "9"]) == 0
+    assert main(call) == 0
+    drawn = ImageModel.from_pretrained(model).decode(load_file(codes)["codes"])
+    assert np.array_equal(np.asarray(Image.open(out)), grid([drawn[:2], drawn[2:]]))
+
+    def after(tensors, metadata=None):
+        save_file(tensors, codes, metadata)
+        return main(call), capsys.readouterr().err.strip().splitlines()[-1:]
+
+    mine = load_file(codes)["codes"]
+    assert after({"codes": -mine})[0] == 0
+    assert not np.array_equal(np.asarray(Image.open(out)), grid([drawn[:2], drawn[2:]]))
+    out.unlink()
+    for tensors, metadata, status, said in (
+        ({"codes": mine}, {"model": "0" * 12}, 1, "are of model 000000000000, this one is"),
+        ({"codes": mine * np.nan}, None, 1, "expected finite `codes`"),
+        ({"codes": mine[:, :2]}, None, 2, "codes must be (n, 3, 1), found (3, 2, 1)"),
+        ({"z": mine}, None, 1, "found z float32 (3, 3, 1), expected"),
+        ({"codes": mine, "index": mine[:, 0, 0]}, None, 1, "expected 3 whole numbers"),
+    ):
+        found, line = after(tensors, metadata)
+        assert found == status and said in line[0]
+    codes.write_bytes(b"PK")
+    assert main(call) == 1 and "no codes of images" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
@@ -98,6 +131,10 @@ def test_codes_are_written_with_the_indices_of_their_images(model, tmp_path):
         (["evaluate", "--split", "held_out"], 1, "trained on all images"),
         (["evaluate", "--split", "held_out", "--data", "sprites"], 2, "leave out --data"),
         (["gap"], 1, "betavae has no frozen base"),
+        (["decode", "--codes", "none.safetensors"], 1, "none.safetensors: no codes of images"),
+        (["decode", "--codes", "c", "--columns", "0"], 2, "--columns must be 1 or more"),
+        (["decode", "--codes", "c", "--data", "sprites"], 2, "give both, or leave it out"),
+        (["decode", "--codes", "c", "--inverted", "--one-noise"], 2, "give one of them"),
         (["gap", "--images", "0"], 2, "--images must be 1 or more"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Codes of images, into a safetensors file: `codes` (n, N, d), `index` (n,)."""
+"""Codes of images, into a safetensors file: `codes` (n, N, d), `index` (n,) of their images. `decode` draws them again."""
 
 import argparse
 import logging
@@ -18,16 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Encode."""
-    from safetensors.numpy import save_file
-
-    from tts.data.files import atomic_path
+    from tts.inference.image_code_file import save_codes, weights_fingerprint
     from tts.inference.image_model import ImageModel
 
     model = ImageModel.from_pretrained(args.model, args.device)
     images = chosen_set(args, model)
     index = check_index(args.index or chosen_index(args, images, COUNT), len(images))
     codes = model.encode(images.images(index))
-    with atomic_path(args.out) as temporary:
-        save_file({"codes": codes, "index": index}, temporary)
+    save_codes(args.out, codes, index, weights_fingerprint(model.model.state_dict()))
     logger.info("codes %s in %s", codes.shape, args.out)
     return 0
