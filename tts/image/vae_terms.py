@@ -25,7 +25,12 @@ def reconstruction_error(logits: Tensor, x: Tensor, likelihood: Likelihood, pixe
     """
     if likelihood is Likelihood.bernoulli:
         return F.binary_cross_entropy_with_logits(logits, (x + 1) / 2, reduction="none").flatten(1).sum(1)
-    return ((x - torch.tanh(logits / 2)) / pixel_std).square().flatten(1).sum(1) / 2
+    return gaussian_error(torch.tanh(logits / 2), x, pixel_std)
+
+
+def gaussian_error(mean: Tensor, x: Tensor, std: float) -> Tensor:
+    """-ln N(x; mean, std^2) of each image without its constant, sum (x - mean)^2 / (2 std^2), nats: (B,)."""
+    return ((x - mean) / std).square().flatten(1).sum(1) / 2
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:

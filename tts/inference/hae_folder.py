@@ -9,7 +9,7 @@ from tts.image.groups.config import HaeConfig
 from tts.image.groups.hae import HomomorphismAutoencoder
 from tts.inference.whole_folder import CARD, CONFIG, WEIGHTS, build_of_weights, others_in, read_head, save_weights, whole_folder
 
-FORMAT, VERSION = "hae", 1
+FORMAT, VERSION = "hae", 2  # 1 squashed the means of Gaussian pixels
 FILES = (CONFIG, WEIGHTS, CARD)
 
 

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 VALIDATION = 512  # trajectories
 VALIDATION_SEED = 2**40
+DEAD = 0.01  # a decoder of less variety than this share of the images' paints one for every code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +53,16 @@ class HaeTraining:
 
 @dataclass(frozen=True, eq=False)
 class TrainedHae:
-    """A trained model, its validation loss at the full gamma and reach, and those of the restarts after their trial."""
+    """A trained model.
+
+    loss: of validation, at the full gamma and reach.
+    variety: of the decoded validation images, over that of the images (`HomomorphismAutoencoder.variety`).
+    trials: the losses of the restarts after their trial.
+    """
 
     hae: HomomorphismAutoencoder
     loss: float
+    variety: float
     trials: tuple[float, ...]
 
 
@@ -89,19 +96,20 @@ class _Attempt:
         self.step = until
 
     @torch.no_grad()
-    def validate(self) -> float:
-        """The loss at the full gamma and reach, on trajectories that every attempt shares."""
+    def validate(self) -> tuple[float, float]:
+        """Loss at the full gamma and reach, and variety of decoded images, on trajectories that every attempt shares."""
         generator = torch.Generator().manual_seed(VALIDATION_SEED)
         batch = self.moves.draw(VALIDATION, self.config.length, generator)
         terms = self.hae.losses(batch.observations, batch.actions, self.config.gamma)
-        return float(torch.stack(list(terms.values())).sum())
+        return float(torch.stack(list(terms.values())).sum()), self.hae.variety(batch.observations.flatten(0, 1))
 
 
 def train_hae(config: HaeTraining, model: HaeConfig, moves: Moves) -> TrainedHae:
     """A homomorphism autoencoder, or what it is compared with, trained on moves; repeatable by its seed.
 
-    Wide actions let a block lock to a wrong winding number, where it stays: hence the growing reach and the restarts. Count
-    how many seeds succeed with `report_hae(...).succeeded`, and say so.
+    Wide actions let a block lock to a wrong winding number, where it stays: hence the growing reach and the restarts, of which
+    one whose decoder paints a single image goes on only if all do. Count how many seeds succeed with
+    `report_hae(...).succeeded`, and say so.
 
     Args:
         config: the run.
@@ -117,15 +125,20 @@ def train_hae(config: HaeTraining, model: HaeConfig, moves: Moves) -> TrainedHae
         found = (model.size, model.channels, model.action_dim)
         raise ValueError(f"the model has size, channels and action_dim {found}, the moves {expected}.")
     attempts = [_Attempt(config, model, moves, restart) for restart in range(config.restarts)]
-    trials: list[float] = []
+    trials: list[tuple[float, float]] = []
     if len(attempts) > 1:
         for attempt in attempts:
             attempt.advance(max(1, int(config.trial * config.steps)))
             trials.append(attempt.validate())
-        logger.info("validation losses of the restarts: %s", ", ".join(f"{loss:.4g}" for loss in trials))
-    best = attempts[trials.index(min(trials))] if trials else attempts[0]
-    best.advance(config.steps)
-    return TrainedHae(best.hae.eval(), best.validate(), tuple(trials))
+        logger.info("validation losses of the restarts: %s", ", ".join(f"{loss:.4g}" for loss, _ in trials))
+    best = min(range(len(trials)), key=lambda i: (trials[i][1] < DEAD, trials[i][0])) if trials else 0
+    attempts[best].advance(config.steps)
+    loss, variety = attempts[best].validate()
+    if variety < DEAD:
+        logger.warning(
+            "every code is decoded to one image (variety %.1g): train longer, with another seed or a lower lr.", variety
+        )
+    return TrainedHae(attempts[best].hae.eval(), loss, variety, tuple(loss for loss, _ in trials))
 
 
 def ramp(step: int, length: float) -> float:

@@ -29,7 +29,7 @@ def test_a_folder_that_lies_or_is_anothers_is_refused(tmp_path):
     save_hae(folder, hae, "card")
     values = json.loads((folder / "config.json").read_text())
     for changes, error, message in (
-        ({"format": "image"}, ModelError, r"found format and version \('image', 1\)"),
+        ({"format": "image"}, ModelError, r"found format and version \('image', 2\)"),
         ({"model": values["model"] | {"width": 9}}, ModelError, "do not fit"),
         ({"model": values["model"] | {"_target_": "os.system"}}, ConfigError, "unknown key"),
     ):

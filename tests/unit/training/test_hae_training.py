@@ -11,6 +11,8 @@ from tts.image.groups.actions import CyclicActions
 from tts.image.groups.config import HaeConfig, TransitionKind
 from tts.image.groups.hae import HomomorphismAutoencoder
 from tts.image.groups.trajectories import Trajectories
+from tts.image.vae_config import Likelihood
+from tts.training import hae
 from tts.training.hae import HaeTraining, ramp, train_hae
 
 CONFIG = HaeTraining(steps=6, batch_size=4, restarts=1)
@@ -43,7 +45,7 @@ def test_a_seed_fixes_the_weights_and_leaves_the_global_generator(actions):
     assert torch.equal(torch.get_rng_state(), state)
     weights = [torch.cat([p.flatten() for p in r.hae.parameters()]) for r in (first, same, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
-    assert first.loss == same.loss and first.trials == () and not first.hae.training
+    assert (first.loss, first.variety) == (same.loss, same.variety) and first.trials == () and not first.hae.training
 
 
 def test_gamma_warms_up_with_its_targets_held_and_the_reach_grows(actions, asked, monkeypatch):
@@ -69,6 +71,37 @@ def test_the_restart_with_the_least_loss_goes_on_from_where_it_was(actions, aske
     best = found.trials.index(min(found.trials))
     alone = train_hae(dataclasses.replace(config, restarts=1, seed=best), MODEL, actions)
     assert found.loss == alone.loss
+
+
+def test_a_restart_that_paints_one_image_goes_on_only_if_all_do(actions, monkeypatch, caplog):
+    config = dataclasses.replace(CONFIG, steps=10, restarts=3, trial=0.2)
+
+    def trained(*validations):
+        results = iter(validations)
+        monkeypatch.setattr(hae._Attempt, "validate", lambda self: next(results))
+        found = train_hae(config, MODEL, actions)
+        return torch.cat([p.flatten() for p in found.hae.parameters()]), found
+
+    alone = {k: train_hae(dataclasses.replace(config, restarts=1, seed=k), MODEL, actions).hae for k in (0, 2)}
+    weights = {k: torch.cat([p.flatten() for p in one.parameters()]) for k, one in alone.items()}
+    caplog.clear()
+    best, found = trained((1.0, 0.0), (3.0, 0.2), (2.0, 0.3), (0.5, 0.4))
+    assert torch.equal(best, weights[2]) and "one image" not in caplog.text
+    assert (found.trials, found.loss, found.variety) == ((1.0, 3.0, 2.0), 0.5, 0.4)
+    best, _ = trained((1.0, 0.0), (3.0, 0.0), (2.0, 0.0), (0.5, 0.0))
+    assert torch.equal(best, weights[0]) and "every code is decoded to one image" in caplog.text
+
+
+def test_mostly_black_images_do_not_kill_a_decoder_of_gaussian_pixels():
+    """One lit pixel that moves round a ring of 64: means that are squashed stop at black, for the first step saturates them."""
+    ring = torch.full((64, 1, 8, 8), -1.0)
+    ring.view(64, 64)[range(64), range(64)] = 1
+    places = torch.arange(64).repeat(2)
+    runs = Trajectories(ring[places].expand(16, -1, -1, -1, -1), (places * 0.1)[None, :, None].expand(16, -1, -1))
+    model = HaeConfig(
+        size=8, action_dim=1, blocks=(2, 2), transition=TransitionKind.steps, likelihood=Likelihood.gaussian, pixel_std=0.1
+    )
+    assert train_hae(HaeTraining(steps=400, restarts=1, gamma=1.0), model, runs).variety > 0.02  # squashed: 0
 
 
 def test_an_autoencoder_without_actions_and_a_free_transition_are_trained_alike(actions, asked):

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 from tts.image.groups.config import HaeConfig
 from tts.image.groups.soft_blocks import soft_block_penalty
 from tts.image.groups.transitions import GroupRep, build_transition
+from tts.image.vae_config import Likelihood
 from tts.image.vae_nets import Perceptron
-from tts.image.vae_terms import reconstruction_error
+from tts.image.vae_terms import gaussian_error, reconstruction_error
 
 _TINY = 1e-12  # below every squared norm of a block and every variance of codes that are alive
 
@@ -47,12 +48,25 @@ class HomomorphismAutoencoder(nn.Module):
         return normalise_blocks(z, c.blocks) if c.normalise else z
 
     def decode(self, z: Tensor) -> Tensor:
-        """The logits of pixels, (B, C, H, W), of codes z (B, D)."""
+        """The logits of pixels, (B, C, H, W), of codes z (B, D); for a Gaussian likelihood their means.
+
+        A mean is not squashed: the first steps bring every pixel to that of all images, which for mostly black ones saturates a
+        tanh, and no gradient of a squared error leads out again.
+        """
         return self.decoder(z).view(-1, self.config.channels, self.config.size, self.config.size)
 
     def images(self, z: Tensor) -> Tensor:
         """The images (B, C, H, W) in [-1, 1] of codes z (B, D)."""
-        return torch.tanh(self.decode(z) / 2)
+        decoded = self.decode(z)
+        return decoded.clamp(-1, 1) if self.config.likelihood is Likelihood.gaussian else torch.tanh(decoded / 2)
+
+    @torch.no_grad()
+    def variety(self, x: Tensor) -> float:
+        """How much of the variety of images x (B, C, H, W) is in those of their codes: near 0 where every code gives one image.
+
+        sum Var d(h(x)) / sum Var x
+        """
+        return float(self.images(self.encode(x)).var(0).sum() / (x.var(0).sum() + _TINY))
 
     def rollout(self, z: Tensor, g: Tensor) -> Tensor:
         """The codes (B, N + 1, D) that actions g (B, N, A) lead through from z (B, D), itself the first.
@@ -89,8 +103,11 @@ class HomomorphismAutoencoder(nn.Module):
 
     def reconstruction(self, z: Tensor, observations: Tensor) -> Tensor:
         """-ln p of each observation (B, M, C, H, W) given a code (B, M, D), nats, (B, M)."""
-        logits, x = self.decode(z.flatten(0, 1)), observations.flatten(0, 1)
-        error = reconstruction_error(logits, x, self.config.likelihood, self.config.pixel_std)
+        c, decoded, x = self.config, self.decode(z.flatten(0, 1)), observations.flatten(0, 1)
+        if c.likelihood is Likelihood.gaussian:
+            error = gaussian_error(decoded, x, c.pixel_std)
+        else:
+            error = reconstruction_error(decoded, x, c.likelihood, c.pixel_std)
         return error.unflatten(0, observations.shape[:2])
 
 

@@ -7,7 +7,7 @@ from tts.training.experiments.expectations import Expectation, Outcome, ratio
 from tts.training.experiments.guided_steps import EXPECTATIONS as OF_ATTRIBUTES
 from tts.training.experiments.guided_steps import attribute_figures
 from tts.training.experiments.plots import Plot
-from tts.training.experiments.steps_bench import REACH, step_configs, trained_steps
+from tts.training.experiments.steps_bench import REACH, least_variety, step_configs, trained_steps
 
 TITLE = "Group-structured denoising: codes of x0_hat along DDIM runs, moved by exp(Δλ L)"
 NOISE = 10000  # seeds of states from here on
@@ -15,6 +15,7 @@ LONG = max(HORIZONS)
 NAMES = ("group", "unstructured", "free")
 
 EXPECTATIONS = (
+    Expectation("variety decoded, least", "of the three; 0 where one paints a single image", above=0.5, proposed=True),
     Expectation("error after 8", "the group: relative, in its own codes, of runs held out"),
     Expectation("error after 8, unstructured", "control: a perceptron of width 1, 52 parameters against 32"),
     Expectation("error after 8, free", "control: a perceptron of any size"),
@@ -47,13 +48,12 @@ def run(context: Context, seed: int) -> Outcome:
     runs = denoising_trajectories(base.composite(None), u, base.schedule, times, reach=REACH)
     held = max(1, sizes.path_runs // 8)
     shown, tested = runs.runs(slice(held, None)), runs.runs(slice(0, held))
-    found = {
-        name: report_steps(trained_steps(context, f"steps-{name}", c, shown, seed), tested)
-        for name, c in step_configs(shown).items()
-    }
+    trained = {name: trained_steps(context, f"steps-{name}", c, shown, seed) for name, c in step_configs(shown).items()}
+    found = {name: report_steps(hae, tested) for name, hae in trained.items()}
     rollout = {name: report.rollout[LONG] for name, report in found.items()}
     jump = {k: {name: report.jump[k] for name, report in found.items()} for k in (LONG // 2, LONG)}
     figures = {
+        "variety decoded, least": least_variety(trained.values(), tested),
         "error after 8": rollout["group"],
         "error after 8, unstructured": rollout["unstructured"],
         "error after 8, free": rollout["free"],

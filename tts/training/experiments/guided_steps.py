@@ -17,7 +17,7 @@ from tts.image.guidance.wishes import Wish
 from tts.training.experiments.context import CHUNK, Context
 from tts.training.experiments.e4_guidance import ACTIVE, HEART, trained_classifier
 from tts.training.experiments.expectations import Expectation, Figures, ratio
-from tts.training.experiments.steps_bench import REACH, step_configs, trained_steps
+from tts.training.experiments.steps_bench import REACH, least_variety, step_configs, trained_steps
 
 NOISE = 12000  # seeds of states from here on
 LEVELS = (0.0, 1.0, 2.0, 3.0)  # strengths of `shape = heart`
@@ -27,6 +27,7 @@ SHARE = 8  # one run in so many is held out
 
 EXPECTATIONS = (
     Expectation("attribute, hearts w = 3 - w = 0", "runs are drawn to it: share at their ends, by the regressor", above=0.0),
+    Expectation("attribute, variety decoded, least", "of the four predictors", above=0.5, proposed=True),
     Expectation("attribute, held out", "the group with a block for it: actions of strength and steps never seen together"),
     Expectation("attribute, held out, unstructured", "control: a perceptron of width 1, 53 parameters against 64"),
     Expectation("attribute, held out, free", "control: a perceptron of any size"),
@@ -58,12 +59,12 @@ def attribute_figures(context: Context, base: BaseModel, seed: int) -> Figures:
     found = {name: report_actions(hae, new) for name, hae in trained.items()}
     jumps = {name: report_actions(hae, far) for name, hae in trained.items()}
     untold = step_configs(_untold(shown))["group"]
-    blind = report_actions(
-        trained_steps(context, "guided-not-told", untold, _untold(shown), seed), pieces_of(HELD, _untold(tested), of)
-    )
+    not_told = trained_steps(context, "guided-not-told", untold, _untold(shown), seed)
+    blind = report_actions(not_told, pieces_of(HELD, _untold(tested), of))
     group, unstructured, free = (found[name] for name in ("group", "unstructured", "free"))
     return {
         "attribute, hearts w = 3 - w = 0": _drawn(context, runs, strengths),
+        "attribute, variety decoded, least": least_variety([*trained.values(), not_told], tested),
         "attribute, held out": group.latent,
         "attribute, held out, unstructured": unstructured.latent,
         "attribute, held out, free": free.latent,

@@ -14,6 +14,6 @@ def trained_hae(context: Context, name: str, config: HaeConfig, moves: Moves, tr
 
     def make() -> tuple[HomomorphismAutoencoder, dict[str, Any]]:
         trained = train_hae(training, config, moves)
-        return trained.hae, {"loss": trained.loss, "trials": trained.trials}
+        return trained.hae, {"loss": trained.loss, "variety": trained.variety, "trials": trained.trials}
 
     return context.part(f"{name}-seed{training.seed}", lambda: HomomorphismAutoencoder(config), make)[0]

@@ -1,6 +1,7 @@
 """Predictors of steps of denoising: their sizes, and their trainings as parts of an experiment."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from tts.image.groups.config import HaeConfig, TransitionKind
 from tts.image.groups.hae import HomomorphismAutoencoder
@@ -29,6 +30,11 @@ def step_configs(runs: Trajectories) -> dict[str, HaeConfig]:
     )
     free = dataclasses.replace(group, transition=TransitionKind.free)
     return {"group": group, "unstructured": without_structure(group), "free": free}
+
+
+def least_variety(predictors: Iterable[HomomorphismAutoencoder], runs: Trajectories) -> float:
+    """The least share of the images' variety that a predictor decodes from their codes; one at 0 is dead."""
+    return min(hae.variety(runs.observations.flatten(0, 1)) for hae in predictors)
 
 
 def trained_steps(context: Context, name: str, config: HaeConfig, runs: Trajectories, seed: int) -> HomomorphismAutoencoder:

@@ -17,22 +17,11 @@ from tts.testing import seeded
 N, B = 4, 6
 
 
-class Points(nn.Module):
-    """An observation that is its code: h takes the first D pixels, d draws them back as the logits of tanh(logit / 2)."""
-
-    def __init__(self, inverse):
-        super().__init__()
-        self.inverse = inverse
-
-    def forward(self, x):
-        return 2 * torch.atanh(x.clamp(-0.999999, 0.999999)) if self.inverse else x
-
-
 def on_the_sphere(rotations, reversed_order=False):
     """A world of points o in R^3 that rotations move, with the true h, d and rho; and sequences in it, made by SciPy."""
     config = HaeConfig(size=1, channels=3, action_dim=3, blocks=(3,), likelihood=Likelihood.gaussian, width=4, layers=1)
     hae = HomomorphismAutoencoder(config).double()
-    hae.encoder, hae.decoder, hae.transition = Points(False), Points(True), rotations
+    hae.encoder, hae.decoder, hae.transition = nn.Identity(), nn.Identity(), rotations  # an observation is its code
     rng = np.random.default_rng(0)
     g, start = rng.normal(size=(B, N, 3)), 0.4 * rng.uniform(-1, 1, size=(B, 3))
     points = [start]
@@ -96,6 +85,23 @@ def test_the_losses_are_those_of_a_loop_over_samples_and_steps():
     torch.testing.assert_close(losses["prediction"], 3 * prediction, rtol=1e-4, atol=0)
     torch.testing.assert_close(losses["reconstruction"], reconstruction, rtol=1e-4, atol=0)
     assert losses["soft_blocks"] > 0
+
+
+def test_gaussian_pixels_are_the_means_themselves_held_in_range_in_images_alone():
+    config = HaeConfig(size=4, width=8, likelihood=Likelihood.gaussian, pixel_std=0.5)
+    hae = seeded(lambda: HomomorphismAutoencoder(config), spread=0.5)
+    z, x = hae.encode(sequences()[0][:, 0]), sequences()[0][:, :1]
+    means = hae.decode(z)
+    assert means.abs().max() > 1
+    torch.testing.assert_close(hae.reconstruction(z[:, None], x), 2 * (means[:, None] - x).square().flatten(2).sum(2))
+    assert torch.equal(hae.images(z), means.clamp(-1, 1))
+
+
+def test_variety_is_1_for_what_is_painted_as_it_is_and_0_for_one_image():
+    hae, observations, _ = on_the_sphere(nn.Identity())
+    assert hae.variety(observations[:, 0]) == pytest.approx(1)
+    hae.decoder = nn.Threshold(9.0, 0.5)
+    assert hae.variety(observations[:, 0]) == 0
 
 
 def test_held_targets_get_no_gradient():
