@@ -155,7 +155,7 @@ class ImageCoder(ImageRunner):
     ) -> Images:
         """n images of codes z (n, N, d), or of the unconditional denoiser for None; `guide` is called anew for each batch.
 
-        Noise that is given goes back by `ddim`, as that of images must, unless it is `drawn`.
+        Noise that is given, and not `drawn`, goes back as it came: by `ddim` and without clipping.
         """
         if not isinstance(self.model, DiffusionModelBase):
             decoder = getattr(self.model, "decode", None)
@@ -164,6 +164,7 @@ class ImageCoder(ImageRunner):
             if noise is not None or options:
                 raise ValueError(f"a model of kind {self.config.kind.value} takes neither noise nor sampling options.")
             return to_uint8(torch.from_numpy(self.batches(decoder, z)))
+        clipped = noise is None or drawn
         model, sampling, shape = self.model, ImageSampling(**options), (n, *self._state_shape())
         if noise is None:
             start = self._noise(1, seed).expand(shape) if one_noise else self._noise(n, seed)
@@ -175,7 +176,7 @@ class ImageCoder(ImageRunner):
         generator = torch.Generator().manual_seed(seed)
 
         def draw(u: Tensor, codes: Tensor | None = None) -> Tensor:
-            return model.pixels(reverse(model, codes, u, sampling, generator, guide))
+            return model.pixels(reverse(model, codes, u, sampling, generator, guide, clipped=clipped))
 
         return to_uint8(torch.from_numpy(self.batches(draw, start, z)))
 

@@ -115,8 +115,10 @@ def reverse(
     options: ImageSampling,
     generator: torch.Generator,
     guide: Guide | None = None,
+    *,
+    clipped: bool = True,
 ) -> Tensor:
-    """The state at t = 0 reached from `noise`, the state at t = 1; of pixels, x0_hat is held in [-1, 1] on the way.
+    """The state at t = 0 reached from `noise`, the state at t = 1.
 
     Args:
         model: in evaluation.
@@ -125,10 +127,11 @@ def reverse(
         options: sampler, steps, grid.
         generator: of the noise that stochastic samplers inject, on the CPU.
         guide: makes of the model's denoiser and hook those that are sampled with.
+        clipped: whether x0_hat of pixels is held in [-1, 1] on the way. `forward` holds nothing: its noise goes back without.
     """
     times = time_grid(model.schedule, options.steps, options.grid)
     draw = lambda u: torch.randn(u.shape, generator=generator).to(u)  # noqa: E731
-    hook: Hook | None = clip_to_pixels if model.diffuses_pixels else None
+    hook: Hook | None = clip_to_pixels if clipped and model.diffuses_pixels else None
     denoiser = denoiser_of(model, z, options)
     if guide is not None:
         denoiser, hook = guide(denoiser, times, hook)

@@ -89,7 +89,7 @@ def test_inverted_noise_leads_back_to_the_image(encdiff, images):
     again = encdiff.reconstruct(images, inverted=True, steps=40)
     drawn = encdiff.reconstruct(images, steps=40)
     error, other = (np.abs(found.astype(float) - images).mean() for found in (again, drawn))
-    assert error < 4 < other
+    assert error < 0.01 and other > 50  # of 255; with x0_hat held in [-1, 1] on the way back the error is 2.7
 
 
 def test_a_swap_takes_the_unit_and_nothing_else(encdiff, images, monkeypatch):

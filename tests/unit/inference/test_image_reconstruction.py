@@ -13,7 +13,7 @@ from tts.inference import image_reconstruction
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_model import ImageModel
 from tts.inference.image_reconstruction import perceptual_distance, reconstruction_figures, reconstructions
-from tts.metrics.perceptual import FeatureDistance
+from tts.nets.perceptual import FeatureDistance
 from tts.testing import seeded
 
 UNET = UNetConfig(base=8, multipliers=(1,), attention=(False,), heads=2, unshuffle=4)
