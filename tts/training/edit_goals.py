@@ -1,7 +1,9 @@
 """What an edit is to do: of labelled images, two folders, pairs or words, as the features of an encoder see it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,11 +14,21 @@ from tts.image.contrastive import ContrastiveModel
 from tts.image.datasets import ImageSet, labels_of, to_model
 from tts.image.directional import ImageEncoder, group_direction, pair_directions, text_direction
 from tts.image.folder import ImageFolder
+from tts.image.open_clip_features import OpenClipFeatures
 from tts.inference.image_distance import imagenet_features
 from tts.inference.image_model import ImageModel
 from tts.inference.image_runner import Images
 
 FEATURES = "features"
+CLIP = "clip:"
+
+
+class WithWords(Protocol):
+    """An encoder that places sentences where it places images."""
+
+    def encode_text(self, sentences: Sequence[str], /) -> Tensor:
+        """The features of sentences, (n, F)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,17 +48,24 @@ class EditGoal:
     cosine: float = 1.0
 
 
-def edit_encoder(name: str, model: ImageModel) -> tuple[ImageEncoder, ContrastiveModel | None]:
-    """Images in [-1, 1] -> features (B, F), and the model's tower of words where it has one.
+def edit_encoder(name: str, model: ImageModel) -> tuple[ImageEncoder, WithWords | None]:
+    """Images in [-1, 1] -> features (B, F), and the encoder of words where it has one.
 
     Args:
-        name: "features" of an ImageNet network (extra `features`), the folder of an image model with codes, or "" for the
-            model's own codes.
+        name: "features" of an ImageNet network (extra `features`); "clip:NAME:WEIGHTS" of open_clip, by its name of the weights
+            or a file of them (extra `clip`); the folder of an image model with codes; or "" for the model's own codes.
         model: that is edited.
 
     Raises:
         ModelError: if there is no such model, it has no codes, or takes images of another shape; if the extra is missing.
+        ValueError: if a CLIP is named without its weights.
     """
+    if name.startswith(CLIP):
+        architecture, _, weights = name.removeprefix(CLIP).partition(":")
+        if not weights:
+            raise ValueError(f"--encoder: found {name}, expected clip:NAME:WEIGHTS, such as clip:ViT-B-32:laion2b_s34b_b79k.")
+        clip = OpenClipFeatures(architecture, weights).requires_grad_(False).to(model.device)
+        return clip, clip
     if name == FEATURES:
         return imagenet_features().to(model.device).vectors, None
     of = ImageModel.from_pretrained(name, str(model.device)) if name else model
@@ -106,7 +125,7 @@ def pair_goal(
     return EditGoal(images=first, direction=pair_directions(lambda x: x, *features), after=second)
 
 
-def text_goal(texts: ContrastiveModel | None, images: Images, source: str, target: str) -> EditGoal:
+def text_goal(texts: WithWords | None, images: Images, source: str, target: str) -> EditGoal:
     """To make images (n, C, H, W) of the source what the target says.
 
     Raises:
@@ -115,7 +134,10 @@ def text_goal(texts: ContrastiveModel | None, images: Images, source: str, targe
         ValueError: if a word is not of its vocabulary.
     """
     if texts is None:
-        raise ModelError("words need an encoder that knows them: give --encoder the folder of a model of kind contrastive.")
+        raise ModelError(
+            "words need an encoder that knows them: give --encoder clip:NAME:WEIGHTS, or the folder of a model of kind "
+            "contrastive."
+        )
     direction, cosine = text_direction(texts.encode_text, [source], [target])
     cosine = min(1.0, max(cosine, 1e-3))
     # of two vectors of length 1

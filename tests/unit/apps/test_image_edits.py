@@ -138,6 +138,35 @@ def test_an_edit_is_trained_on_words(root, ddpm):
     assert run("edit", ddpm, out, "--edit", root / "above", root / "said", "--index", 0) == 2  # of two taps
 
 
+class Clip(torch.nn.Module):
+    """In the place of a published CLIP: images by their mean colour, sentences by their lengths."""
+
+    def __init__(self, name, weights):
+        super().__init__()
+        self.name, self.weight = (name, weights), torch.nn.Parameter(torch.ones(3))
+        seen.append(self)
+
+    def forward(self, x):
+        return torch.nn.functional.normalize((x * self.weight[:, None, None]).mean((2, 3)) + 1.1, dim=1)
+
+    def encode_text(self, sentences):
+        return torch.nn.functional.normalize(torch.tensor([[float(len(s)), 3.0, 1.0] for s in sentences]), dim=1)
+
+
+seen = []
+
+
+def test_an_edit_is_trained_on_words_of_a_published_network(root, ddpm, photos, monkeypatch, capsys):
+    monkeypatch.setattr("tts.training.edit_goals.OpenClipFeatures", Clip)
+    said = ["--source-text", "a face", "--target-text", "a smiling face", "--images", "2", "--threads", "1", *SMALL]
+    assert train_edit(ddpm, root / "smile", *said, "--encoder", "clip:ViT-B-32:file:of.pt") == 0
+    (clip,) = seen
+    assert clip.name == ("ViT-B-32", "file:of.pt") and clip.weight.grad is None
+    assert run("edit", ddpm, root / "smile_edited.png", "--edit", root / "smile", "--index", 0) == 0
+    assert train_edit(ddpm, root / "none", *said, "--encoder", "clip:ViT-B-32") == 2
+    assert "expected clip:NAME:WEIGHTS" in capsys.readouterr().err
+
+
 def test_images_of_a_folder_are_edited_by_trained_edits_and_directions(root, ddpm, diffae, edit):
     out = root / "edited.png"
     assert run("edit", ddpm, out, "--edit", edit, "--index", 0, 3) == 0

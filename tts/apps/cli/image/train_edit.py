@@ -34,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source-text", metavar="WORDS", help="what images are")
     parser.add_argument("--target-text", metavar="WORDS", help="what they shall be")
     parser.add_argument(
-        "--encoder", default="", metavar="NAME", help="features (ImageNet), or a model folder; default: the model's own codes"
+        "--encoder",
+        default="",
+        metavar="NAME",
+        help="features (ImageNet), clip:ARCHITECTURE:WEIGHTS (open_clip), or a model folder; default: the model's own codes",
     )
     parser.add_argument("--images", type=int, default=200, metavar="N", help="images trained on, again where there are fewer")
     parser.add_argument("--looked-at", type=int, default=1000, metavar="N", help="labelled images that the direction is from")
