@@ -1,15 +1,17 @@
-"""How good a representation is: disentanglement, reconstruction and samples, beside a random encoder and PCA."""
+"""How good a representation is: disentanglement, reconstruction and samples, beside a random encoder, PCA and real images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tts.config import check_ranges
 from tts.errors import ModelError
 from tts.image.datasets import ImageSet, to_model
+from tts.image.disdiff import FactorGuided
 from tts.image.stage_model import FirstStageModel
 from tts.inference.image_baselines import FeatureExtractor, FrechetFeatures, baseline_codes
 from tts.inference.image_diffusion import ImageSampling
@@ -29,6 +31,8 @@ from tts.metrics.separation import latent_quality
 
 OF_CODES = ("code_from", "code_to", "strength", "factors")  # options that a reader is told where they are not the default
 COLOURS = ("hue", "colour", "color", "background")  # in the name of a factor
+N_HITS = 1024  # images on which it is counted whether a factor's gradient moves its own unit most
+REAL = "real images"
 MIN_PROBED = 30  # images with attributes: of fewer a probe's parts say nothing
 
 
@@ -94,6 +98,11 @@ def evaluate_image_model(
         if "dci_d" in systems[name] and units.unit_dim > 1:
             conditions.append(f"{name}: {units.n_units} units of {units.unit_dim} numbers, each reduced by PCA to one")
         systems[name] |= prior_figures(model.model, to_model(pixels[:N_CODES]), settings.seed)
+        if isinstance(model.model, FactorGuided):
+            generator = torch.Generator().manual_seed(settings.seed)
+            batches = model.tensor(pixels[:N_HITS]).split(model.batch_size)
+            hits = [len(x) * model.model.factor_accuracy(x.to(model.device), generator) for x in batches]
+            systems[name]["factor_accuracy"] = sum(hits) / sum(map(len, batches))
     if model.draws or isinstance(model.model, FirstStageModel):
         pixels = images.images(_drawn_index(rng, len(images), settings.images, share))
         distance = perceptual_distance()
@@ -108,15 +117,27 @@ def evaluate_image_model(
             systems[name]["frechet_own"] = sample_distance(model, real, settings.seed, options | {"own_prior": True}, extractor)
         elif model.has_own_prior:
             systems[name]["frechet_own"] = systems[name]["frechet"]
+        if baselines:
+            systems[REAL] = real_figures(images, settings, extractor, share)
         drawn = "of codes by the latent prior where one was trained" if model.has_codes else "of no codes"
         conditions = [*conditions, f"Fréchet distance on features of {settings.features.described}, {drawn}"]
     return {"systems": systems, "conditions": conditions, "protocol": "; ".join(conditions)}
 
 
 def evaluate_baselines(images: ImageSet, settings: EvaluationSettings) -> dict[str, dict[str, float]]:
-    """Name to figures of a random encoder and of PCA, as `evaluate_image_model` has them for the same settings."""
+    """Name to figures of a random encoder, of PCA and of real images, as `evaluate_image_model` has them for these settings."""
     index = np.random.default_rng(settings.seed).permutation(len(images))[: settings.codes]
-    return _baselines(images.images(index), images, index, settings, 0.0)
+    systems = _baselines(images.images(index), images, index, settings, 0.0)
+    return systems | {REAL: real_figures(images, settings, settings.features.extractor())}
+
+
+def real_figures(
+    images: ImageSet, settings: EvaluationSettings, features: FeatureExtractor, share: float = 0.0
+) -> dict[str, float]:
+    """The Fréchet distance of two draws of as many real images as there are samples: no samples can be expected below it."""
+    rng = np.random.default_rng((settings.seed, 1))
+    halves = [features(images.images(_drawn_index(rng, len(images), settings.samples, share))) for _ in range(2)]
+    return {"frechet": frechet(*halves).value}
 
 
 def score_codes(

@@ -19,6 +19,7 @@ COLUMNS = {
     "self_mig": "self-MIG",
     "probe_auroc": "AUROC",
     "tad": "TAD",
+    "factor_accuracy": "factor accuracy",
     "active_units": "active",
     "ssim": "SSIM",
     "mse": "MSE",

@@ -74,8 +74,8 @@ class Benchmark:
         """
         kind, _, own = method.partition(":")
         fast = FAST if self.fast else ()
-        settings = [f"data={self.data}", f"size={self.size}", *fast, *self.overrides, *filter(None, own.split(",")), *overrides]
-        return load_image_config(f"{kind}_{self.profile}", settings)
+        settings = [f"size={self.size}", *fast, *self.overrides, *filter(None, own.split(",")), *overrides]
+        return dataclasses.replace(load_image_config(f"{kind}_{self.profile}", settings), data=self.data)
 
     def settings(self, seed: int) -> EvaluationSettings:
         """What is measured of a row."""
@@ -93,9 +93,9 @@ def every_method(images: ImageSet) -> tuple[str, ...]:
 def run_benchmark(benchmark: Benchmark, out: Path, device: str = "auto") -> str:
     """Train and score every method with every seed; the table, which is also in `out`/RESULTS.md after each row.
 
-    The base that guided methods share has a row, too, and for each seed a random encoder and PCA; the image-text encoder of
-    CLIP-guided DisDiff has none. A row that is there is not made again, and a training that was killed goes on; with other
-    settings give another folder.
+    The base that guided methods share has a row, too, and for each seed a random encoder, PCA and real images; the image-text
+    encoder of CLIP-guided DisDiff has none. A row that is there is not made again, and a training that was killed goes on; with
+    other settings give another folder.
 
     Raises:
         ConfigError, DataError, ModelError: as the trainings.
@@ -132,7 +132,7 @@ def _keep(benchmark: Benchmark, out: Path, name: str, seed: int, make: Callable[
 
 
 def _baselines(benchmark: Benchmark, seed: int) -> dict[str, Any]:
-    """The rows of a random encoder and of PCA."""
+    """The rows of a random encoder, of PCA and of real images."""
     images = open_images(benchmark.data, size=benchmark.size)
     return {"systems": evaluate_baselines(images, benchmark.settings(seed)), "conditions": []}
 

@@ -11,12 +11,13 @@ from tts.errors import ModelError
 from tts.image.config import UNetConfig
 from tts.image.datasets import open_images
 from tts.image.diffae import DiffAeConfig
+from tts.image.disdiff import DisDiffConfig
 from tts.image.registry import build_model
 from tts.image.vae_config import BetaVaeConfig
 from tts.inference import image_baselines, image_evaluation
 from tts.inference.image_baselines import FrechetFeatures, random_features
 from tts.inference.image_codes import CodeStatistics
-from tts.inference.image_evaluation import EvaluationSettings, evaluate_image_model, score_codes
+from tts.inference.image_evaluation import EvaluationSettings, evaluate_baselines, evaluate_image_model, score_codes
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_model import ImageModel
 from tts.inference.image_report import image_table
@@ -46,8 +47,11 @@ def test_a_model_is_scored_beside_a_random_encoder_and_pca_and_its_images_measur
     monkeypatch.setattr(image_evaluation, "score_codes", lambda codes, *rest: ({"mig": float(codes.shape[1])}, ["60 codes"]))
     monkeypatch.setattr(image_evaluation, "perceptual_distance", lambda: None)
     found = evaluate_image_model(model, images, SETTINGS)
+    real = found["systems"].pop("real images")
     assert found["systems"].keys() == {"betavae", "random encoder", "PCA of pixels"}
     assert [figures["mig"] for figures in found["systems"].values()] == [3, 10, 10]
+    assert real == evaluate_baselines(images, SETTINGS)["real images"] and real.keys() == {"frechet"}
+    assert 0 < real["frechet"] < found["systems"]["betavae"]["frechet"]
     own = found["systems"]["betavae"]
     truth = images.images(np.random.default_rng(0).permutation(len(images))[:1])
     prior = {"prior_mmd", "prior_mean", "prior_std"}
@@ -62,6 +66,26 @@ def test_a_model_is_scored_beside_a_random_encoder_and_pca_and_its_images_measur
     ]
     assert found["protocol"] == "; ".join(found["conditions"])
     assert evaluate_image_model(model, images, SETTINGS, baselines=False)["systems"].keys() == {"betavae"}
+
+
+def test_the_factor_accuracy_of_a_guided_model_is_that_of_all_its_batches(images, monkeypatch):
+    unet = UNetConfig(base=8, multipliers=(1,), attention=(False,), unshuffle=4)
+    network = (
+        build_model(DisDiffConfig(size=16, n_units=2, unit_dim=2, encoder_width=4, unet=unet)).eval().requires_grad_(False)
+    )
+    trained = TrainedOn(data="shapes", size=16, steps=1, images=4, seed=0, cpu_seconds=0.5)
+    guided = ImageModel(
+        LoadedImageModel(model=network, trained=trained, codes=CodeStatistics.of(torch.randn(9, 2, 2))),
+        torch.device("cpu"),
+        batch_size=40,
+    )
+    sizes = []
+    monkeypatch.setattr(network, "factor_accuracy", lambda x, generator: sizes.append(len(x)) or 1 / len(x))
+    monkeypatch.setattr(image_evaluation, "score_codes", lambda *rest: ({}, []))
+    monkeypatch.setattr(image_evaluation, "reconstructions", lambda *rest, **options: {})
+    found = evaluate_image_model(guided, images, SETTINGS, baselines=False, steps=1)["systems"]["disdiff"]
+    assert sum(sizes) == SETTINGS.codes and len(sizes) > 1
+    assert found["factor_accuracy"] == pytest.approx(len(sizes) / sum(sizes))
 
 
 def test_codes_that_are_the_factors_have_perfect_scores(images):
