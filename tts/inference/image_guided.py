@@ -1,5 +1,6 @@
 """Images guided by what a classifier says of noisy ones, or drawn by a model that is told labels."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +21,12 @@ from tts.image.guidance.rules import LogProbs, robust_rules
 from tts.image.guidance.wishes import Wish
 from tts.image.labelled import UNKNOWN, LabelledModel
 from tts.inference.image_coder import ImageCoder
-from tts.inference.image_diffusion import Guide, ImageSampling
+from tts.inference.image_diffusion import ImageSampling
 from tts.inference.image_runner import Images
 
+logger = logging.getLogger(__name__)
+
+TOLERANCE = 0.02  # a pixel is beyond [-1, 1] from here on, 2.5 of 255
 ANY_VALUE = 1.0  # of a head of kind `value` that is kept: its gradient has the same direction whatever is wished
 
 
@@ -83,6 +87,28 @@ class Guidance:
         return tuple(found)
 
 
+class Saturation:
+    """The share of predicted pixels beyond [-1, 1], counted over the steps of runs: clipping hides there what is too strong."""
+
+    def __init__(self) -> None:
+        self.outside, self.seen = 0, 0
+
+    def counted(self, hook: Hook | None) -> Hook:
+        """A hook that counts, then does what `hook` does."""
+
+        def count(step: int, t: float, x0: Tensor) -> Tensor | None:
+            self.outside += int((x0.detach().abs() > 1 + TOLERANCE).sum())
+            self.seen += x0.numel()
+            return None if hook is None else hook(step, t, x0)
+
+        return count
+
+    @property
+    def share(self) -> float:
+        """Of all pixels seen; 0 before any."""
+        return self.outside / max(1, self.seen)
+
+
 class GuidedSampler(ImageCoder):
     """An image model on a device that draws what is asked for; see `ImageCoder`."""
 
@@ -97,6 +123,8 @@ class GuidedSampler(ImageCoder):
         **options: Any,
     ) -> Images:
         """n images guided by a classifier; without guidance those of `decode` on these codes and noise, or of `sample`.
+
+        What share of the predicted pixels left [-1, 1] on the way is logged.
 
         Args:
             n: how many.
@@ -126,8 +154,17 @@ class GuidedSampler(ImageCoder):
         if self.has_codes:
             z = self._code_tensor(self.sample_codes(n, seed=seed) if codes is None else codes)
             options = self._for_drawn_codes(options) if codes is None else options
-        guide: Guide = lambda base, times, hook: guidance.steered(base, model.schedule, times, hook)  # noqa: E731
-        return self._render(z, n, noise, options, seed=seed, guide=guide)
+        seen = Saturation()
+
+        def guide(base: Denoiser, times: Tensor, hook: Hook | None) -> tuple[Denoiser, Hook | None]:
+            return guidance.steered(base, model.schedule, times, seen.counted(hook) if model.diffuses_pixels else hook)
+
+        images = self._render(z, n, noise, options, seed=seed, guide=guide)
+        if model.diffuses_pixels:
+            logger.info(
+                "%.2g %% of predicted pixels were beyond [-1, 1] on the way; more where guidance is strong", 100 * seen.share
+            )
+        return images
 
     def sample_labelled(
         self,

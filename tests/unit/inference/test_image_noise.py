@@ -1,5 +1,7 @@
 """Walks, guidance and subspaces begin as `sample` does from drawn noise, and lead noise of images back to these images."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from tts.image.labelled import LabelledConfig
 from tts.image.registry import build_model
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_geometry import GeometrySettings
-from tts.inference.image_guided import Guidance
+from tts.inference.image_guided import Guidance, Saturation
 from tts.inference.image_model import ImageModel
 from tts.testing import seeded
 
@@ -97,6 +99,20 @@ def test_guidance_of_the_predicted_image_alone_is_of_ddim_and_is_not_that_of_bot
     assert distance(edited, model.reconstruct(pixels, inverted=True, steps=4)) <= 1
     with pytest.raises(ValueError, match="steps of dpmpp_2m have no such part"):
         model.guide(2, nothing_asked(apply=Apply.P), steps=4)
+
+
+def test_the_share_of_pixels_that_guidance_drives_out_of_range_is_counted_and_said(caplog):
+    seen, clip = Saturation(), lambda step, t, x0: x0.clamp(-1, 1)
+    x0 = torch.tensor([[-3.0, -1.01, 0.5, 1.5]])
+    assert seen.share == 0 and torch.equal(seen.counted(clip)(0, 1.0, x0), x0.clamp(-1, 1))
+    assert seen.counted(None)(1, 0.5, x0 / 4) is None
+    assert seen.share == 2 / 8
+    model, shares = image_model("ddpm"), []
+    for weight in (0.0, 3000.0):
+        with caplog.at_level(logging.INFO):
+            model.guide(2, nothing_asked(weight), seed=3, steps=4)
+        shares.append(float(caplog.messages[-1].partition(" %")[0]))
+    assert shares[0] < shares[1] <= 100
 
 
 def test_labels_that_weigh_nothing_give_samples_and_reconstructions(pixels):
