@@ -14,6 +14,8 @@ from tts.image.factor_provider import FactorEncoder, LearnedFactors
 from tts.image.frozen_path import FrozenPath
 from tts.image.guided import GuidedModel, tweedie_shift
 
+_TINY = 1e-12  # below every mean change but that of gradients that are 0 yet
+
 
 class ChangeSpace(str, Enum):
     """Where the change that weighs the factor loss is measured: what is diffused (`state`, "Z"), or pixels ("IM")."""
@@ -24,9 +26,14 @@ class ChangeSpace(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class FactorLossConfig:
-    """The loss that makes each gradient move its own factor, `factor_losses`."""
+    """The loss that makes each gradient move its own factor, `factor_losses`.
+
+    As published, its weight is lambda times how far a gradient moves the estimate, about .01 in images in [-1, 1], so that
+    lambda = .05 is a thousandth part of what L_r weighs. `relative` divides by the batch's mean of it.
+    """
 
     weight: float = 0.05  # lambda; 0 leaves the loss out
+    relative: bool = False  # lambda is the mean weight of the loss
     share: float = 1.0  # of the batches on which it is measured; its weight is divided by it, so only time is saved
     change: ChangeSpace = ChangeSpace.state
     detach_codes: bool = True  # keep the gradient of this loss from the encoder
@@ -60,7 +67,8 @@ class DisDiffConfig(FactorGuidedConfig):
 class FactorGuided(GuidedModel):
     """A frozen model guided by N factors, whoever provides them, with DisDiff's losses.
 
-        loss = L_r + mean_b w_b (L_in + L_va) ,   w_b = lambda stopgrad mean |x0_hat - x0_hat^c|^2
+        loss = L_r + mean_b w_b (L_in + L_va) ,   w_b = lambda stopgrad m_b ,  of `relative` lambda stopgrad m_b / mean m
+        m_b = mean |x0_hat - x0_hat^c|^2
         L_r = |eps - eps_base - sum_c h_c|^2 ,   x0_hat^c = x0_hat - (sigma / alpha) h_c ,   c drawn for each image
 
     L_in and L_va read the codes of both estimates, decoded to pixels, with a frozen copy of the encoder (`factor_losses`).
@@ -91,7 +99,8 @@ class FactorGuided(GuidedModel):
         settings = self.config.factor_loss
         if settings.weight > 0 and torch.rand((), generator=generator).item() < settings.share:
             found, change = self.factor_change(path, z, generator)
-            weight = settings.weight / settings.share * change
+            moved = change / (change.mean() + _TINY) if settings.relative else change
+            weight = settings.weight / settings.share * moved
             losses["invariant"] = (weight * found.invariant).mean()
             losses["variant"] = (weight * found.variant).mean()
         return losses

@@ -258,6 +258,24 @@ def test_the_share_of_batches_with_the_factor_loss_changes_its_cost_and_not_its_
     assert list(never.losses(x, None, generator())) == ["denoising"]
 
 
+def test_a_relative_factor_loss_weighs_lambda_in_the_mean_however_far_gradients_move(monkeypatch):
+    x = images()
+    plain, relative, still = disdiff(weight=0.3), disdiff(weight=0.3, relative=True), disdiff(relative=True, spread=0.0)
+    changes, factor_change = [], DisDiff.factor_change
+
+    def spy(self, *arguments):
+        found = factor_change(self, *arguments)
+        changes.append(found[1])
+        return found
+
+    monkeypatch.setattr(DisDiff, "factor_change", spy)
+    a, b = (model.losses(x, None, generator(2)) for model in (plain, relative))
+    assert torch.equal(*changes) and len(set(changes[0].tolist())) == 4
+    for name in ("invariant", "variant"):
+        torch.testing.assert_close(b[name], a[name] / changes[0].mean())
+    assert still.losses(x, None, generator())["invariant"] == 0
+
+
 def test_a_trained_base_is_taken_over_and_another_kind_of_base_refused():
     config = BaseConfig(size=16, unet=UNET, diffusion=DiffusionConfig(shift=1.0, weighting=Weighting.v))
     base = seeded(lambda: BaseModel(config), spread=0.1)
