@@ -164,9 +164,9 @@ def _is_grey(path: Path, size: int) -> bool:
     """Whether a file says that it has one channel, or a palette of greys; what will be left out does not count against it."""
     try:
         with Image.open(path) as image:
-            if image.mode == "P":
-                palette = np.reshape(image.getpalette("RGB") or [], (-1, 3))
-                return bool((palette == palette[:, :1]).all())
-            return image.mode in _GREY_MODES or image.mode.startswith(_DEEP) or min(image.size) < size
+            if image.mode in _GREY_MODES or image.mode.startswith(_DEEP) or min(image.size) < size:
+                return True
+            palette = np.reshape(image.getpalette("RGB") or [0, 0, 1], (-1, 3))  # of a file without one: no greys
+            return bool((palette == palette[:, :1]).all())
     except _BROKEN:
         return True

@@ -14,7 +14,7 @@ from tts.image.config import ScheduleKind
 from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, FixedDelta, FixedDeltaConfig
 from tts.image.edit_steps import Attribute
 from tts.image.model import DiffusionModelBase
-from tts.inference.whole_folder import CONFIG, WEIGHTS, build_of_weights, others_in, save_weights, whole_folder
+from tts.inference.whole_folder import CONFIG, WEIGHTS, add_weights, build_of_weights, others_in, save_weights, whole_folder
 from tts.nets.image_taps import MIDDLE
 
 FORMAT, VERSION = "edit", 1
@@ -64,9 +64,7 @@ def model_fingerprint(model: DiffusionModelBase) -> str:
         # of no meaning to other schedules, and not there when older edits and noises were saved
         del diffusion["sigma_min"], diffusion["sigma_max"]
     digest = hashlib.sha256(json.dumps(diffusion, sort_keys=True).encode())
-    for name, tensor in sorted(model.get_submodule("unet").state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    add_weights(digest, model.get_submodule("unet"))
     return digest.hexdigest()[:12]
 
 

@@ -1,28 +1,27 @@
 """Codes of images in a file: written with their images' indices and whose they are, read again after any change to them."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from torch import Tensor
+from torch import nn
 
 from tts.data.files import atomic_path
 from tts.errors import ModelError
 from tts.inference.image_runner import Codes
+from tts.inference.whole_folder import add_weights
 
 OWNER = "model"  # the key of the file's metadata
 
 
-def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
+def weights_fingerprint(network: nn.Module) -> str:
     """Twelve hex digits that differ whenever a name or number of the weights does."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    add_weights(digest, network)
     return digest.hexdigest()[:12]
 
 
@@ -45,7 +44,7 @@ def read_codes(file: Path, owner: str) -> tuple[Codes, NDArray[np.int64] | None]
         ModelError: if it cannot be read, holds no finite codes, or those of another model.
     """
     try:
-        with safe_open(file, framework="numpy") as opened:
+        with safe_open(file, framework="pt") as opened:
             found = (opened.metadata() or {}).get(OWNER, owner)
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  not a dict
     except (OSError, SafetensorError) as err:
@@ -53,9 +52,14 @@ def read_codes(file: Path, owner: str) -> tuple[Codes, NDArray[np.int64] | None]
     if found != owner:
         raise ModelError(f"{file}: the codes are of model {found}, this one is {owner}. Encode the images by this model.")
     codes, index = tensors.get("codes"), tensors.get("index")
-    if codes is None or codes.ndim != 3 or codes.dtype.kind != "f" or len(codes) == 0 or not np.isfinite(codes).all():
-        held = ", ".join(f"{name} {tensor.dtype} {tensor.shape}" for name, tensor in tensors.items()) or "nothing"
+    held = ", ".join(f"{name} {tensor.dtype} {tuple(tensor.shape)}" for name, tensor in tensors.items()) or "nothing"
+    if (
+        codes is None
+        or codes.ndim != 3
+        or len(codes) == 0
+        or not (codes.is_floating_point() and codes.float().isfinite().all())
+    ):
         raise ModelError(f"{file}: found {held}, expected finite `codes` (n, N, d), n at least 1.")
-    if index is not None and (index.shape != (len(codes),) or index.dtype.kind not in "iu"):
-        raise ModelError(f"{file}: found an index {index.dtype} {index.shape}, expected {len(codes)} whole numbers.")
-    return codes.astype(np.float32), index
+    if index is not None and (index.shape != codes.shape[:1] or index.is_floating_point() or index.dtype is torch.bool):
+        raise ModelError(f"{file}: found {held}, expected an `index` of {len(codes)} whole numbers.")
+    return codes.float().numpy(), None if index is None else index.long().numpy()

@@ -1,5 +1,6 @@
 """What model folders of every kind share: they appear whole, are found in an experiment, are built unread, and are zipped."""
 
+import hashlib
 import shutil
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -52,6 +53,13 @@ def whole_folder(folder: Path, others: Sequence[str]) -> Iterator[Path]:
 def others_in(folder: Path, files: Collection[str]) -> list[str]:
     """The names in a folder that are none of `files`, sorted; none where there is no folder."""
     return sorted(path.name for path in folder.iterdir() if path.name not in files) if folder.exists() else []
+
+
+def add_weights(digest: "hashlib._Hash", network: nn.Module) -> None:
+    """Add the names and numbers of a network's weights to a digest, sorted by name."""
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
 
 
 def save_weights(path: Path, network: nn.Module) -> None:

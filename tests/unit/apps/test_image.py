@@ -106,8 +106,8 @@ def test_codes_are_decoded_as_they_were_written_or_changed_and_by_their_own_mode
         ({"codes": mine}, {"model": "0" * 12}, 1, "are of model 000000000000, this one is"),
         ({"codes": mine * np.nan}, None, 1, "expected finite `codes`"),
         ({"codes": mine[:, :2]}, None, 2, "codes must be (n, 3, 1), found (3, 2, 1)"),
-        ({"z": mine}, None, 1, "found z float32 (3, 3, 1), expected"),
-        ({"codes": mine, "index": mine[:, 0, 0]}, None, 1, "expected 3 whole numbers"),
+        ({"z": mine}, None, 1, "found z torch.float32 (3, 3, 1), expected"),
+        ({"codes": mine, "index": mine[:, 0, 0]}, None, 1, "expected an `index` of 3 whole numbers"),
     ):
         found, line = after(tensors, metadata)
         assert found == status and said in line[0]

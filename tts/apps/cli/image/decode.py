@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.data is not None and not args.inverted:
         raise ValueError("--data has the images whose noise --inverted finds: give both, or leave it out.")
     model = ImageModel.from_pretrained(args.model, args.device)
-    codes, index = read_codes(args.codes, weights_fingerprint(model.model.state_dict()))
+    codes, index = read_codes(args.codes, weights_fingerprint(model.model))
     options, noise = options_for(args, model), None
     if args.inverted:
         if index is None:

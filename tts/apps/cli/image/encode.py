@@ -25,6 +25,6 @@ def run(args: argparse.Namespace) -> int:
     images = chosen_set(args, model)
     index = check_index(args.index or chosen_index(args, images, COUNT), len(images))
     codes = model.encode(images.images(index))
-    save_codes(args.out, codes, index, weights_fingerprint(model.model.state_dict()))
+    save_codes(args.out, codes, index, weights_fingerprint(model.model))
     logger.info("codes %s in %s", codes.shape, args.out)
     return 0
