@@ -29,7 +29,7 @@ class FactorLossConfig:
     """The loss that makes each gradient move its own factor, `factor_losses`.
 
     As published, its weight is lambda times how far a gradient moves the estimate, about .01 in images in [-1, 1], so that
-    lambda = .05 is a thousandth part of what L_r weighs. `relative` divides by the batch's mean of it.
+    lambda = .05 gives it a two-thousandth of the weight of L_r. `relative` divides by the batch's mean of it.
     """
 
     weight: float = 0.05  # lambda; 0 leaves the loss out
