@@ -154,7 +154,7 @@ case $method in
 esac
 resources=("${device[@]}")
 
-# Stage 4: disentanglement, reconstruction and sample quality beside a random encoder and PCA; RESULTS.md.
+# Stage 4: disentanglement, reconstruction and sample quality beside a random encoder, PCA and real images; RESULTS.md.
 run_stage 4 evaluate "$exp" image evaluate --model "$exp/model" --out "$exp/evaluate" --seed "$seed" \
   "${measure[@]}" ${sampling[@]+"${sampling[@]}"}
 

@@ -1,6 +1,5 @@
 """The folder of an attribute edit: config.json and model.safetensors of one change of h, and whose h it changes."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from tts.image.config import ScheduleKind
 from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, FixedDelta, FixedDeltaConfig
 from tts.image.edit_steps import Attribute
 from tts.image.model import DiffusionModelBase
-from tts.inference.whole_folder import CONFIG, WEIGHTS, add_weights, build_of_weights, others_in, save_weights, whole_folder
+from tts.inference.whole_folder import CONFIG, WEIGHTS, build_of_weights, fingerprint, others_in, save_weights, whole_folder
 from tts.nets.image_taps import MIDDLE
 
 FORMAT, VERSION = "edit", 1
@@ -63,9 +62,7 @@ def model_fingerprint(model: DiffusionModelBase) -> str:
     if model.config.diffusion.schedule is not ScheduleKind.variance_exploding:
         # of no meaning to other schedules, and not there when older edits and noises were saved
         del diffusion["sigma_min"], diffusion["sigma_max"]
-    digest = hashlib.sha256(json.dumps(diffusion, sort_keys=True).encode())
-    add_weights(digest, model.get_submodule("unet"))
-    return digest.hexdigest()[:12]
+    return fingerprint(model.get_submodule("unet"), json.dumps(diffusion, sort_keys=True))
 
 
 def save_edit(folder: Path, config: EditConfig, delta: nn.Module) -> None:

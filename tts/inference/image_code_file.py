@@ -1,6 +1,5 @@
 """Codes of images in a file: written with their images' indices and whose they are, read again after any change to them."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,21 +7,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from torch import nn
 
 from tts.data.files import atomic_path
 from tts.errors import ModelError
 from tts.inference.image_runner import Codes
-from tts.inference.whole_folder import add_weights
 
 OWNER = "model"  # the key of the file's metadata
-
-
-def weights_fingerprint(network: nn.Module) -> str:
-    """Twelve hex digits that differ whenever a name or number of the weights does."""
-    digest = hashlib.sha256()
-    add_weights(digest, network)
-    return digest.hexdigest()[:12]
 
 
 def save_codes(file: Path, codes: Codes, index: NDArray[np.int64], owner: str) -> None:
@@ -38,7 +28,7 @@ def read_codes(file: Path, owner: str) -> tuple[Codes, NDArray[np.int64] | None]
 
     Args:
         file: of `save_codes`, or a safetensors file of the same names.
-        owner: `weights_fingerprint` of the model that is to decode them.
+        owner: `fingerprint` of the model that is to decode them.
 
     Raises:
         ModelError: if it cannot be read, holds no finite codes, or those of another model.

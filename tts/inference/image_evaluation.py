@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tts.config import check_ranges
 from tts.errors import ModelError
@@ -61,7 +62,7 @@ def fast_settings(seed: int = 0, split: Split = Split.IID) -> EvaluationSettings
 def evaluate_image_model(
     model: ImageModel, images: ImageSet, settings: EvaluationSettings, *, baselines: bool = True, **options: Any
 ) -> dict[str, Any]:
-    """The figures of a model and, where it has codes, of a random encoder and of PCA on the same images.
+    """The figures of a model; beside its codes those of a random encoder and of PCA, beside its samples those of real images.
 
     With `Split.HELD_OUT` images are reconstructed, samples compared and codes scored that the model was trained without.
 
@@ -99,10 +100,7 @@ def evaluate_image_model(
             conditions.append(f"{name}: {units.n_units} units of {units.unit_dim} numbers, each reduced by PCA to one")
         systems[name] |= prior_figures(model.model, to_model(pixels[:N_CODES]), settings.seed)
         if isinstance(model.model, FactorGuided):
-            generator = torch.Generator().manual_seed(settings.seed)
-            batches = model.tensor(pixels[:N_HITS]).split(model.batch_size)
-            hits = [len(x) * model.model.factor_accuracy(x.to(model.device), generator) for x in batches]
-            systems[name]["factor_accuracy"] = sum(hits) / sum(map(len, batches))
+            systems[name]["factor_accuracy"] = _factor_accuracy(model, model.model, pixels[:N_HITS], settings.seed)
     if model.draws or isinstance(model.model, FirstStageModel):
         pixels = images.images(_drawn_index(rng, len(images), settings.images, share))
         distance = perceptual_distance()
@@ -204,6 +202,16 @@ def _without_factors(codes: NDArray[Any], labels: NDArray[np.int64] | None, seed
 def sample_distance(model: ImageModel, real: Images, seed: int, options: dict[str, Any], features: FeatureExtractor) -> float:
     """Fréchet distance of as many samples as there are real images, on features of any kind."""
     return frechet(features(real), features(model.sample(len(real), seed=seed, **options))).value
+
+
+def _factor_accuracy(model: ImageModel, network: FactorGuided, pixels: Images, seed: int) -> float:
+    """`FactorGuided.factor_accuracy` over all images, a batch at a time."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def of_each(x: Tensor) -> Tensor:
+        return x.new_full((len(x),), network.factor_accuracy(x, generator))
+
+    return float(model.batches(of_each, model.tensor(pixels)).mean())
 
 
 def _baselines(

@@ -39,10 +39,14 @@ def with_edits(images: NDArray[np.uint8], edited: NDArray[np.uint8]) -> list[NDA
     return [np.concatenate((image[None], made)) for image, made in zip(images, np.split(edited, len(images)), strict=True)]
 
 
+def in_rows(images: NDArray[np.uint8], columns: int) -> list[NDArray[np.uint8]]:
+    """Images (n, C, H, W) as rows of so many; the last may be shorter."""
+    return [images[i : i + columns] for i in range(0, len(images), columns)]
+
+
 def above(first: NDArray[np.uint8], second: NDArray[np.uint8], columns: int) -> list[NDArray[np.uint8]]:
     """Rows of so many images of the first (n, C, H, W), each above those of the second."""
-    starts = range(0, len(first), columns)
-    return [images[i : i + columns] for i in starts for images in (first, second)]
+    return [row for pair in zip(in_rows(first, columns), in_rows(second, columns), strict=True) for row in pair]
 
 
 def save_grid(path: Path, rows: Sequence[NDArray[np.uint8]]) -> None:

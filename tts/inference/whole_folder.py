@@ -55,11 +55,13 @@ def others_in(folder: Path, files: Collection[str]) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name not in files) if folder.exists() else []
 
 
-def add_weights(digest: "hashlib._Hash", network: nn.Module) -> None:
-    """Add the names and numbers of a network's weights to a digest, sorted by name."""
+def fingerprint(network: nn.Module, described: str = "") -> str:
+    """Twelve hex digits that differ whenever `described`, or a name or number of the network's weights, does."""
+    digest = hashlib.sha256(described.encode())
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def save_weights(path: Path, network: nn.Module) -> None:

@@ -1,9 +1,7 @@
 """What an edit is to do: of labelled images, two folders, pairs or words, as the features of an encoder see it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,7 +10,7 @@ from torch import Tensor
 from tts.errors import DataError, ModelError
 from tts.image.contrastive import ContrastiveModel
 from tts.image.datasets import ImageSet, labels_of, to_model
-from tts.image.directional import ImageEncoder, group_direction, pair_directions, text_direction
+from tts.image.directional import ImageEncoder, TextEncoder, group_direction, pair_directions, text_direction
 from tts.image.folder import ImageFolder
 from tts.image.open_clip_features import OpenClipFeatures
 from tts.inference.image_distance import imagenet_features
@@ -21,14 +19,6 @@ from tts.inference.image_runner import Images
 
 FEATURES = "features"
 CLIP = "clip:"
-
-
-class WithWords(Protocol):
-    """An encoder that places sentences where it places images."""
-
-    def encode_text(self, sentences: Sequence[str], /) -> Tensor:
-        """The features of sentences, (n, F)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,8 +38,8 @@ class EditGoal:
     cosine: float = 1.0
 
 
-def edit_encoder(name: str, model: ImageModel) -> tuple[ImageEncoder, WithWords | None]:
-    """Images in [-1, 1] -> features (B, F), and the encoder of words where it has one.
+def edit_encoder(name: str, model: ImageModel) -> tuple[ImageEncoder, TextEncoder | None]:
+    """Images in [-1, 1] -> features (B, F); and sentences -> features in the same space, where the encoder knows words.
 
     Args:
         name: "features" of an ImageNet network (extra `features`); "clip:NAME:WEIGHTS" of open_clip, by its name of the weights
@@ -65,7 +55,7 @@ def edit_encoder(name: str, model: ImageModel) -> tuple[ImageEncoder, WithWords 
         if not weights:
             raise ValueError(f"--encoder: found {name}, expected clip:NAME:WEIGHTS, such as clip:ViT-B-32:laion2b_s34b_b79k.")
         clip = OpenClipFeatures(architecture, weights).requires_grad_(False).to(model.device)
-        return clip, clip
+        return clip, clip.encode_text
     if name == FEATURES:
         return imagenet_features().to(model.device).vectors, None
     of = ImageModel.from_pretrained(name, str(model.device)) if name else model
@@ -78,7 +68,7 @@ def edit_encoder(name: str, model: ImageModel) -> tuple[ImageEncoder, WithWords 
     if shapes[0] != shapes[1]:
         raise ModelError(f"{name}: takes images of (channels, pixels) {shapes[0]}, the edited model {shapes[1]}.")
     network = of.model
-    return lambda x: network.encode(x).flatten(1), network if isinstance(network, ContrastiveModel) else None
+    return lambda x: network.encode(x).flatten(1), network.encode_text if isinstance(network, ContrastiveModel) else None
 
 
 def label_goal(
@@ -125,7 +115,7 @@ def pair_goal(
     return EditGoal(images=first, direction=pair_directions(lambda x: x, *features), after=second)
 
 
-def text_goal(texts: WithWords | None, images: Images, source: str, target: str) -> EditGoal:
+def text_goal(texts: TextEncoder | None, images: Images, source: str, target: str) -> EditGoal:
     """To make images (n, C, H, W) of the source what the target says.
 
     Raises:
@@ -138,7 +128,7 @@ def text_goal(texts: WithWords | None, images: Images, source: str, target: str)
             "words need an encoder that knows them: give --encoder clip:NAME:WEIGHTS, or the folder of a model of kind "
             "contrastive."
         )
-    direction, cosine = text_direction(texts.encode_text, [source], [target])
+    direction, cosine = text_direction(texts, [source], [target])
     cosine = min(1.0, max(cosine, 1e-3))
     # of two vectors of length 1
     return EditGoal(images=images, direction=direction, distance=(2 - 2 * cosine) ** 0.5, cosine=cosine)

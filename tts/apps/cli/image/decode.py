@@ -26,9 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Decode."""
-    from tts.inference.image_code_file import read_codes, weights_fingerprint
-    from tts.inference.image_grids import save_grid
+    from tts.inference.image_code_file import read_codes
+    from tts.inference.image_grids import in_rows, save_grid
     from tts.inference.image_model import ImageModel
+    from tts.inference.whole_folder import fingerprint
 
     if args.columns < 1:
         raise ValueError(f"--columns must be 1 or more, found {args.columns}.")
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if args.data is not None and not args.inverted:
         raise ValueError("--data has the images whose noise --inverted finds: give both, or leave it out.")
     model = ImageModel.from_pretrained(args.model, args.device)
-    codes, index = read_codes(args.codes, weights_fingerprint(model.model))
+    codes, index = read_codes(args.codes, fingerprint(model.model))
     options, noise = options_for(args, model), None
     if args.inverted:
         if index is None:
@@ -45,5 +46,5 @@ def run(args: argparse.Namespace) -> int:
         images = chosen_set(args, model)
         noise = model.invert(images.images(check_index(index.tolist(), len(images))), **options)
     drawn = model.decode(codes, noise, seed=args.seed, one_noise=args.one_noise, **options)
-    save_grid(args.out, [drawn[i : i + args.columns] for i in range(0, len(drawn), args.columns)])
+    save_grid(args.out, in_rows(drawn, args.columns))
     return 0

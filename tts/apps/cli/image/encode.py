@@ -18,13 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Encode."""
-    from tts.inference.image_code_file import save_codes, weights_fingerprint
+    from tts.inference.image_code_file import save_codes
     from tts.inference.image_model import ImageModel
+    from tts.inference.whole_folder import fingerprint
 
     model = ImageModel.from_pretrained(args.model, args.device)
     images = chosen_set(args, model)
     index = check_index(args.index or chosen_index(args, images, COUNT), len(images))
     codes = model.encode(images.images(index))
-    save_codes(args.out, codes, index, weights_fingerprint(model.model))
+    save_codes(args.out, codes, index, fingerprint(model.model))
     logger.info("codes %s in %s", codes.shape, args.out)
     return 0

@@ -1,4 +1,4 @@
-"""Disentanglement, reconstruction and samples of a model beside a random encoder and PCA: results.json, RESULTS.md."""
+"""Disentanglement, reconstruction and samples of a model beside a random encoder, PCA and real images, as a table."""
 
 import argparse
 import dataclasses

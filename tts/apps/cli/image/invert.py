@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Invert, or go back."""
     import numpy as np
 
-    from tts.inference.image_grids import above, save_grid
+    from tts.inference.image_grids import above, in_rows, save_grid
     from tts.inference.image_inversion import InversionKind, read_inversion, save_inversion
     from tts.inference.image_model import ImageModel
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     model = ImageModel.from_pretrained(args.model, args.device)
     if args.back is not None:
         images = model.restore(read_inversion(args.back))
-        save_grid(args.out, [images[i : i + COUNT] for i in range(0, len(images), COUNT)])
+        save_grid(args.out, in_rows(images, COUNT))
         return 0
     images = chosen_images(args, model, COUNT)
     found = model.inversion(

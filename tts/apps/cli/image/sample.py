@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Sample."""
-    from tts.inference.image_grids import save_grid
+    from tts.inference.image_grids import in_rows, save_grid
     from tts.inference.image_model import ImageModel
 
     if args.count < 1 or args.columns < 1:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         images = model.sample(args.count, seed=args.seed, own_prior=args.own_prior, **options)
     else:
         images = _through_subspace(args, model, options)
-    save_grid(args.out, [images[i : i + args.columns] for i in range(0, len(images), args.columns)])
+    save_grid(args.out, in_rows(images, args.columns))
     return 0
 
 
