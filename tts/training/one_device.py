@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from tts.config import to_dict, with_defaults
@@ -16,6 +16,7 @@ from tts.data.files import read_json, some, write_json
 from tts.device import resolve_device, resolve_precision
 from tts.errors import ModelError
 from tts.training.checkpoints import AtomicCheckpointIO
+from tts.training.progress import StepBar
 
 CONFIG = "train.json"
 LAST = "last.ckpt"
@@ -63,7 +64,7 @@ def make_trainer(config: RunConfig, out: Path, callbacks: Sequence[L.Callback], 
         max_epochs=-1,
         gradient_clip_val=clip,
         use_distributed_sampler=False,
-        callbacks=[checkpoints, *callbacks, TQDMProgressBar(refresh_rate=1 if sys.stdout.isatty() else PIPED_REFRESH)],
+        callbacks=[checkpoints, *callbacks, StepBar(refresh_rate=1 if sys.stdout.isatty() else PIPED_REFRESH)],
         plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
         log_every_n_steps=config.log_every,

@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -26,6 +26,7 @@ from tts.training.callbacks import FigureCallback
 from tts.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from tts.training.config import TrainConfig
 from tts.training.fit import fit
+from tts.training.progress import StepBar
 from tts.training.speech import SpeechTask
 from tts.training.start import complete_config, initialize, tables
 
@@ -120,7 +121,7 @@ def make_trainer(config: TrainConfig, exp: Path, figures: L.Callback) -> L.Train
         max_epochs=-1,
         gradient_clip_val=config.optimizer.clip,
         use_distributed_sampler=False,
-        callbacks=[checkpoints, figures, TQDMProgressBar(refresh_rate=config.log_every)],
+        callbacks=[checkpoints, figures, StepBar(refresh_rate=config.log_every)],
         plugins=[AtomicCheckpointIO()],
         logger=TensorBoardLogger(exp, name="tensorboard", version=""),
         log_every_n_steps=config.log_every,

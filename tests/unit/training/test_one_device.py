@@ -1,15 +1,53 @@
 """The trainer of the trainings on one device."""
 
+import re
 import sys
 from types import SimpleNamespace
 
+import lightning as L
 import pytest
+import torch
+from torch.utils.data import DataLoader, IterableDataset
 
-from tts.training.one_device import PIPED_REFRESH, make_trainer
+from tts.training.fit import fit
+from tts.training.one_device import LAST, PIPED_REFRESH, make_trainer
+
+CONFIG = SimpleNamespace(steps=7, checkpoint_every=2, log_every=10, device="cpu", precision="fp32")
 
 
 @pytest.mark.parametrize(("terminal", "steps"), [(True, 1), (False, PIPED_REFRESH)])
 def test_a_log_is_not_filled_with_a_state_of_the_progress_bar_a_step(tmp_path, monkeypatch, terminal, steps):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
-    config = SimpleNamespace(steps=100, checkpoint_every=10, log_every=10, device="cpu", precision="fp32")
-    assert make_trainer(config, tmp_path, []).progress_bar_callback.refresh_rate == steps
+    assert make_trainer(CONFIG, tmp_path, []).progress_bar_callback.refresh_rate == steps
+
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        while True:
+            yield torch.ones(2)
+
+
+class Task(L.LightningModule):
+    def __init__(self, breaks_at):
+        super().__init__()
+        self.weight, self.breaks_at = torch.nn.Parameter(torch.zeros(2)), breaks_at
+
+    def training_step(self, batch):
+        if self.global_step == self.breaks_at:
+            raise OSError("as if killed")
+        return (self.weight - batch).square().sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_the_bar_of_a_run_that_is_gone_on_with_knows_its_last_step_and_counts_the_rate_of_its_own(tmp_path, capsys):
+    loader = DataLoader(Endless(), batch_size=None)
+    with pytest.raises(OSError, match="as if killed"):
+        fit(make_trainer(CONFIG, tmp_path, []), Task(breaks_at=5), loader, None)
+    capsys.readouterr()
+    trainer = make_trainer(CONFIG, tmp_path, [])
+    fit(trainer, Task(breaks_at=-1), loader, tmp_path / LAST)
+    states = re.findall(r"(\d+)/(\d+|\?) \[", capsys.readouterr().out)
+    assert states[-1] == ("7", "7") and {total for _, total in states[1:]} == {"7"}  # the first is drawn as the bar is made
+    assert trainer.progress_bar_callback.train_progress_bar.initial == 4
