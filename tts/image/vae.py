@@ -16,6 +16,7 @@ from tts.image.vae_nets import VaeDecoder, VaeEncoder
 from tts.image.vae_terms import (
     gaussian_kl,
     identity_distance,
+    pixel_means,
     posterior_covariance,
     reconstruction_error,
     sample_posterior,
@@ -58,8 +59,8 @@ class Vae(RepresentationModel):
         return self.posterior(x)[0].unsqueeze(-1)
 
     def decode(self, z: Tensor) -> Tensor:
-        """The means of the pixels given codes z (B, N, 1): images (B, C, H, W) in (-1, 1), 2 sigmoid(logit) - 1."""
-        return torch.tanh(self.decoder(z.flatten(1)) / 2)
+        """The means of the pixels given codes z (B, N, 1): images (B, C, H, W) in [-1, 1]; see `pixel_means`."""
+        return pixel_means(self.decoder(z.flatten(1)), self.config.likelihood)
 
     def losses(self, x: Tensor, labels: Tensor | None, generator: torch.Generator, *, phase: str = "main") -> dict[str, Tensor]:
         """Reconstruction and `regularizers`, nats an image; see `RepresentationModel.losses`."""

@@ -49,7 +49,7 @@ class VaeEncoder(nn.Module):
 
 
 class VaeDecoder(nn.Module):
-    """Codes to the logits of pixels, the mirror of the encoder: two hidden layers, transposed convolutions, ReLU."""
+    """Codes to the logits of pixels, or means: the encoder mirrored, two hidden layers, transposed convolutions, ReLU."""
 
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()

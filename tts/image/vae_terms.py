@@ -9,23 +9,30 @@ from torch import Tensor
 from tts.image.vae_config import Likelihood
 
 
-def reconstruction_error(logits: Tensor, x: Tensor, likelihood: Likelihood, pixel_std: float) -> Tensor:
+def reconstruction_error(decoded: Tensor, x: Tensor, likelihood: Likelihood, pixel_std: float) -> Tensor:
     """-ln p(x | z) of each image, summed over its pixels and channels, nats: (B,).
 
-        bernoulli   y = (x + 1) / 2 ,   - y ln p - (1 - y) ln(1 - p) ,   p = sigmoid(logit)
-        gaussian    (x - m)^2 / (2 pixel_std^2) ,   m = tanh(logit / 2) = 2 p - 1 ,   without its constant
+        bernoulli   y = (x + 1) / 2 ,   - y ln p - (1 - y) ln(1 - p) ,   p = sigmoid(decoded)
+        gaussian    (x - decoded)^2 / (2 pixel_std^2) ,   without its constant
 
-    Pixels that are neither 0 nor 1 leave the Bernoulli error their entropy at best.
+    Pixels that are neither 0 nor 1 leave the Bernoulli error their entropy at best. A Gaussian mean is not squashed: the first
+    steps bring every pixel to that of all images, which for mostly black ones saturates a sigmoid, and no gradient of a squared
+    error leads out again.
 
     Args:
-        logits: (B, C, H, W).
+        decoded: (B, C, H, W), logits or means.
         x: images, the same shape, in [-1, 1].
         likelihood: of a pixel.
         pixel_std: deviation of the Gaussian, in units of x.
     """
-    if likelihood is Likelihood.bernoulli:
-        return F.binary_cross_entropy_with_logits(logits, (x + 1) / 2, reduction="none").flatten(1).sum(1)
-    return gaussian_error(torch.tanh(logits / 2), x, pixel_std)
+    if likelihood is Likelihood.gaussian:
+        return gaussian_error(decoded, x, pixel_std)
+    return F.binary_cross_entropy_with_logits(decoded, (x + 1) / 2, reduction="none").flatten(1).sum(1)
+
+
+def pixel_means(decoded: Tensor, likelihood: Likelihood) -> Tensor:
+    """The images in [-1, 1] of what `reconstruction_error` takes: 2 sigmoid(logit) - 1, or the mean, clipped."""
+    return decoded.clamp(-1, 1) if likelihood is Likelihood.gaussian else torch.tanh(decoded / 2)
 
 
 def gaussian_error(mean: Tensor, x: Tensor, std: float) -> Tensor:

@@ -11,6 +11,7 @@ from tts.image.vae_terms import (
     gaussian_kl,
     identity_distance,
     permute_units,
+    pixel_means,
     posterior_covariance,
     reconstruction_error,
     sample_posterior,
@@ -45,17 +46,28 @@ def test_the_bernoulli_error_of_grey_is_ln_2_a_pixel_and_is_least_at_the_image()
 
 
 def test_the_gaussian_error_is_its_negative_log_likelihood_without_the_constant():
-    logits, x = torch.randn(4, 3, 5, 5, generator=generator()), torch.rand(4, 3, 5, 5, generator=generator(1)) * 2 - 1
-    mean = 2 * torch.sigmoid(logits) - 1
+    mean, x = torch.randn(4, 3, 5, 5, generator=generator()), torch.rand(4, 3, 5, 5, generator=generator(1)) * 2 - 1
     constant = 75 * math.log(0.3 * math.sqrt(2 * math.pi))
     expected = -Normal(mean, 0.3).log_prob(x).sum(dim=(1, 2, 3)) - constant
-    torch.testing.assert_close(reconstruction_error(logits, x, Likelihood.gaussian, 0.3), expected)
+    torch.testing.assert_close(reconstruction_error(mean, x, Likelihood.gaussian, 0.3), expected)
 
 
 def test_a_deviation_of_root_2_is_the_sum_of_squared_errors_of_pixels_from_0_to_1():
-    logits, y = torch.randn(2, 1, 3, 3, generator=generator()), torch.rand(2, 1, 3, 3, generator=generator(1))
-    expected = (torch.sigmoid(logits) - y).square().sum(dim=(1, 2, 3))
-    torch.testing.assert_close(reconstruction_error(logits, 2 * y - 1, Likelihood.gaussian, math.sqrt(2)), expected)
+    mean, y = torch.rand(2, 1, 3, 3, generator=generator()), torch.rand(2, 1, 3, 3, generator=generator(1))
+    expected = (mean - y).square().sum(dim=(1, 2, 3))
+    torch.testing.assert_close(reconstruction_error(2 * mean - 1, 2 * y - 1, Likelihood.gaussian, math.sqrt(2)), expected)
+
+
+def test_a_gaussian_mean_far_below_black_is_still_pulled_back_and_is_painted_black():
+    decoded = torch.full((1, 1, 1, 1), -40.0, requires_grad=True)
+    reconstruction_error(decoded, torch.ones(1, 1, 1, 1), Likelihood.gaussian, 1.0).backward()
+    assert decoded.grad.item() == -41  # (decoded - x) / std^2
+    assert pixel_means(decoded, Likelihood.gaussian).item() == -1
+
+
+def test_the_image_of_bernoulli_pixels_is_their_probability_scaled_to_the_range_of_images():
+    logits = torch.randn(2, 1, 3, 3, generator=generator())
+    torch.testing.assert_close(pixel_means(logits, Likelihood.bernoulli), 2 * torch.sigmoid(logits) - 1)
 
 
 def test_a_sample_has_the_moments_of_its_posterior():

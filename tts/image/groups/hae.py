@@ -6,9 +6,8 @@ from torch import Tensor, nn
 from tts.image.groups.config import HaeConfig
 from tts.image.groups.soft_blocks import soft_block_penalty
 from tts.image.groups.transitions import GroupRep, build_transition
-from tts.image.vae_config import Likelihood
 from tts.image.vae_nets import Perceptron
-from tts.image.vae_terms import gaussian_error, reconstruction_error
+from tts.image.vae_terms import pixel_means, reconstruction_error
 
 _TINY = 1e-12  # below every squared norm of a block and every variance of codes that are alive
 
@@ -48,17 +47,12 @@ class HomomorphismAutoencoder(nn.Module):
         return normalise_blocks(z, c.blocks) if c.normalise else z
 
     def decode(self, z: Tensor) -> Tensor:
-        """The logits of pixels, (B, C, H, W), of codes z (B, D); for a Gaussian likelihood their means.
-
-        A mean is not squashed: the first steps bring every pixel to that of all images, which for mostly black ones saturates a
-        tanh, and no gradient of a squared error leads out again.
-        """
+        """The logits of pixels, (B, C, H, W), of codes z (B, D); for a Gaussian likelihood their means."""
         return self.decoder(z).view(-1, self.config.channels, self.config.size, self.config.size)
 
     def images(self, z: Tensor) -> Tensor:
         """The images (B, C, H, W) in [-1, 1] of codes z (B, D)."""
-        decoded = self.decode(z)
-        return decoded.clamp(-1, 1) if self.config.likelihood is Likelihood.gaussian else torch.tanh(decoded / 2)
+        return pixel_means(self.decode(z), self.config.likelihood)
 
     @torch.no_grad()
     def variety(self, x: Tensor) -> float:
@@ -104,10 +98,7 @@ class HomomorphismAutoencoder(nn.Module):
     def reconstruction(self, z: Tensor, observations: Tensor) -> Tensor:
         """-ln p of each observation (B, M, C, H, W) given a code (B, M, D), nats, (B, M)."""
         c, decoded, x = self.config, self.decode(z.flatten(0, 1)), observations.flatten(0, 1)
-        if c.likelihood is Likelihood.gaussian:
-            error = gaussian_error(decoded, x, c.pixel_std)
-        else:
-            error = reconstruction_error(decoded, x, c.likelihood, c.pixel_std)
+        error = reconstruction_error(decoded, x, c.likelihood, c.pixel_std)
         return error.unflatten(0, observations.shape[:2])
 
 
