@@ -1,5 +1,6 @@
-"""Whether a denoiser reads its code: what other images' codes cost it."""
+"""Whether a denoiser or decoder reads its code: what other images' codes cost it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,17 +9,20 @@ from torch import Tensor
 from tts.diffusion import denoising_loss
 from tts.errors import ModelError
 from tts.image.model import DiffusionModelBase
+from tts.image.vae import Vae
 
 MIN_SHARE = 0.01  # of the loss: below it the code is ignored
 
 
 class CodeIgnored(ModelError):
-    """A model whose denoiser does not read the code."""
+    """A model whose denoiser or decoder does not read the code."""
 
 
 @dataclass(frozen=True)
 class CodeUsage:
-    """Mean denoising losses over the same times and noises, and what shuffled codes add to them.
+    """A mean loss, and what shuffled codes add to it.
+
+    The loss is that of denoising, always at the same times and noises; of a VAE the mean squared error of its reconstructions.
 
     Attributes:
         loss: with each image's own code.
@@ -44,20 +48,21 @@ class CodeUsage:
         """Raises CodeIgnored if it is."""
         if self.ignored:
             raise CodeIgnored(
-                f"the denoiser ignores the code: with codes of other images its loss rises from {self.loss:.4g} by "
-                f"{self.gap:.2g}, expected at least {MIN_SHARE:.0%} of it. Train longer; use parametrization v or "
-                "preconditioned with a log-SNR shift of 4 or so, and code_norm; look at the deviation of the codes."
+                f"the code is ignored: with codes of other images the loss rises from {self.loss:.4g} by {self.gap:.2g}, "
+                f"expected at least {MIN_SHARE:.0%} of it. Train longer. For diffusion use parametrization v or preconditioned "
+                "with a log-SNR shift of 4 or so, and code_norm; look at the deviation of the codes. Of a VAE lower what holds "
+                "its codes to the prior (model.beta, model.gamma)."
             )
 
 
 @torch.no_grad()
-def z_usage(model: DiffusionModelBase, x: Tensor, generator: torch.Generator) -> CodeUsage:
-    """What the codes of images x (B, C, H, W) are worth to the denoiser: the loss with shuffled codes minus that with own ones.
+def z_usage(model: DiffusionModelBase | Vae, x: Tensor, generator: torch.Generator) -> CodeUsage:
+    """What the codes of images x (B, C, H, W) are worth: the loss with shuffled codes minus that with own ones.
 
-    Every comparison has the same times and noises. The model is in evaluation meanwhile.
+    The model is in evaluation meanwhile.
 
     Args:
-        model: any method with codes.
+        model: any method with codes, or a VAE.
         x: at least two images in [-1, 1]; a few hundred give a steady value.
         generator: of times, noises and the shuffle, on the CPU.
 
@@ -69,20 +74,23 @@ def z_usage(model: DiffusionModelBase, x: Tensor, generator: torch.Generator) ->
     was_training = model.training
     model.eval()
     try:
-        y, z = model.state(x), model.encode(x)
-        t, eps = model.draw(y, generator)
-        weighting = model.config.diffusion.weighting.value
+        loss, z = _loss_of_codes(model, x, generator), model.encode(x)
         other = z[_derangement(len(z), generator).to(z.device)]
-
-        def loss(z: Tensor) -> float:
-            return denoising_loss(model.composite(z), y, t, eps, weighting=weighting).double().mean().item()
-
         own = loss(z)
         columns = torch.arange(z.shape[1], device=z.device)
         units = tuple(loss(torch.where((columns == n)[:, None], other, z)) - own for n in range(z.shape[1]))
         return CodeUsage(own, loss(other) - own, units)
     finally:
         model.train(was_training)
+
+
+def _loss_of_codes(model: DiffusionModelBase | Vae, x: Tensor, generator: torch.Generator) -> Callable[[Tensor], float]:
+    """The mean loss on images x as a function of their codes."""
+    if isinstance(model, Vae):
+        return lambda z: (model.decode(z) - x).double().square().mean().item()
+    y, weighting = model.state(x), model.config.diffusion.weighting.value
+    t, eps = model.draw(y, generator)
+    return lambda z: denoising_loss(model.composite(z), y, t, eps, weighting=weighting).double().mean().item()
 
 
 def _derangement(n: int, generator: torch.Generator) -> Tensor:

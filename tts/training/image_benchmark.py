@@ -153,7 +153,7 @@ def _trained_and_scored(benchmark: Benchmark, method: str, seed: int, out: Path,
     try:
         folder = train_image_model(config, exp, parts=parts)
     except CodeIgnored as err:  # a row like others: what comes of it is seen in its figures
-        folder, remarks = exp / PACKED, [f"{method}, seed {seed}: the denoiser ignores the code"]
+        folder, remarks = exp / PACKED, [f"{method}, seed {seed}: the code is ignored"]
         logger.warning("%s, seed %d: %s", method, seed, err)
     if config.model.n_units:
         prior = PriorTraining(seed=seed, threads=config.threads, **(FAST_PRIOR if benchmark.fast else {}))

@@ -12,6 +12,7 @@ from tts.image.datasets import ImageSet, to_model
 from tts.image.disdiff import FactorGuided
 from tts.image.model import DiffusionModelBase, RepresentationModel
 from tts.image.usage import CodeUsage, z_usage
+from tts.image.vae import Vae
 from tts.inference.image_codes import CodeStatistics
 from tts.inference.image_folder import LoadedImageModel, TrainedOn
 from tts.inference.image_grids import grid, save_grid
@@ -76,12 +77,12 @@ class ImageFigures(L.Callback):
             accuracy = task.ema.factor_accuracy(x, torch.Generator().manual_seed(0))  # 1 / N where the factor loss is inert
             board.add_scalar("codes/factor_accuracy", accuracy, step)
         if step >= self.config.z_usage_after and usage.ignored:
-            logger.warning("step %d: the encoder is ignored: z-usage is %.2f %% of the loss", step, 100 * usage.share)
+            logger.warning("step %d: the code is ignored: z-usage is %.2f %% of the loss", step, 100 * usage.share)
 
 
 def usage_of(model: RepresentationModel, images: ImageSet, n: int) -> CodeUsage | None:
-    """What the codes of n images are worth to the denoiser; None for a VAE and a model without codes."""
-    if not isinstance(model, DiffusionModelBase) or model.config.n_units == 0:
+    """What the codes of n images are worth; None for a model that draws nothing from codes."""
+    if not isinstance(model, DiffusionModelBase | Vae) or model.config.n_units == 0:
         return None
     x = to_model(images.images(spread_index(images, n))).to(model.progress.device)
     return z_usage(model, x, torch.Generator().manual_seed(0))

@@ -38,8 +38,8 @@ class ImageOptimizer:
 class ImageSettings:
     """One training run, without its model.
 
-    A run of a diffusion method of `z_usage_after` steps or more ends with an error if its denoiser ignores the code: if codes
-    of other images cost less than 1 % of the loss.
+    A run of `z_usage_after` steps or more ends with an error if its denoiser or decoder ignores the code: if codes of other
+    images cost less than 1 % of the loss.
     """
 
     data: str = "shapes"  # sprites, shapes, or the path of a data set

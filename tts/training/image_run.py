@@ -47,7 +47,7 @@ def train_image_model(config: ImageTrainConfig, exp: Path, *, parts: Parts = NON
         ConfigError: if the method needs a part that is not given, or takes none, or its perceptual term a network that is not
             installed.
         ModelError: if `exp` holds another run, or one at all and resume is "never"; if a part does not fit; if the run ends
-            with an encoder that is ignored.
+            with a code that is ignored.
         DataError: if the data cannot be read.
     """
     torch.set_num_threads(config.threads)
@@ -88,7 +88,7 @@ def export(task: ImageTask, images: ImageSet, exp: Path, step: int) -> Path:
     """Write `exp`/model from the moving average of the weights; the folder.
 
     Raises:
-        CodeIgnored: after `z_usage_after` steps, if the denoiser ignores the code; the folder is there all the same.
+        CodeIgnored: after `z_usage_after` steps, if the code is ignored; the folder is there all the same.
     """
     config = task.config
     if isinstance(task.ema, FirstStageModel):

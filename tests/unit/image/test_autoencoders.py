@@ -81,7 +81,7 @@ def test_a_tiny_encdiff_learns_to_read_its_code_and_the_diagnostic_says_so():
     model = seeded(METHODS["encdiff"])
     untrained = z_usage(model, grey_images(32), generator())
     assert untrained.gap == 0 and untrained.ignored  # the head starts at zero
-    with pytest.raises(ModelError, match="the denoiser ignores the code: with codes of other images its loss rises from"):
+    with pytest.raises(ModelError, match="the code is ignored: with codes of other images the loss rises from"):
         untrained.require()
     history = train(model, 60)
     assert sum(history[-10:]) < 0.5 * sum(history[:10])

@@ -11,6 +11,7 @@ from tts.image.factor_vae import FactorVae
 from tts.image.guided_vae import GuidedVae
 from tts.image.info_vae import InfoVae
 from tts.image.registry import build_model, config_from_dict
+from tts.image.usage import CodeIgnored, z_usage
 from tts.image.vae import AnnealedVae, BetaVae, DipVae, TcVae, Vae
 from tts.image.vae_config import (
     AnnealedVaeConfig,
@@ -199,3 +200,23 @@ def test_every_size_and_likelihood_makes_images_of_its_size(size, likelihood):
     x = torch.rand(2, 1, size, size, generator=generator()) * 2 - 1
     assert model.decode(model.encode(x)).shape == x.shape
     assert model.losses(x, None, generator())["reconstruction"] > 0
+
+
+def test_usage_is_the_squared_error_that_codes_of_other_images_add(monkeypatch):
+    model, (x, _) = make_model("vae"), blobs(2)  # of two images each gets the other's code
+    monkeypatch.setattr(model, "encode", lambda x: x.flatten(1)[..., None])
+    monkeypatch.setattr(model, "decode", lambda z: z.view_as(x))
+    usage = z_usage(model, x, generator())
+    assert usage.loss == 0 and usage.gap == pytest.approx((x[0] - x[1]).square().mean().item())
+    assert sum(usage.unit_gaps) == pytest.approx(usage.gap)
+    usage.require()
+
+
+def test_a_decoder_that_paints_one_image_for_all_codes_is_found_out():
+    model, (x, _) = make_model("annealed"), blobs()
+    with torch.no_grad():
+        next(model.decoder.parameters()).zero_()
+    usage = z_usage(model, x, generator())
+    assert usage.gap == 0 and usage.loss > 0
+    with pytest.raises(CodeIgnored, match=r"the code is ignored.*Of a VAE lower what holds its codes"):
+        usage.require()

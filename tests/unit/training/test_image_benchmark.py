@@ -72,7 +72,7 @@ def test_a_method_whose_code_is_ignored_has_its_row_and_the_table_says_so(benchm
     tiny = ("steps=1", "batch_size=2", "threads=1", "model.unet.base=8", "model.encoder_width=4", "z_usage_after=0")
     ignoring = dataclasses.replace(benchmark, methods=("encdiff",), seeds=(0,), overrides=tiny)
     table = run_benchmark(ignoring, tmp_path, "cpu")
-    assert "| encdiff |" in table and "encdiff, seed 0: the denoiser ignores the code" in table
+    assert "| encdiff |" in table and "encdiff, seed 0: the code is ignored" in table
 
 
 def test_by_default_every_method_is_compared_that_the_images_have_labels_for():
