@@ -7,8 +7,8 @@ TYPED := tts/diffusion tts/audio tts/image tts/inference/image*.py tts/training/
 
 .PHONY: test check format clean install-test install-dev
 
-test: install-test ## the test suite; PYTEST_ARGS="-m 'not recipe' -k mel" narrows it
-	$(PYTHON) -m pytest $(PYTEST_ARGS)
+test: install-test ## the test suite, a process a core; PYTEST_ARGS="-n 0 -k mel" narrows it and needs one
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 check: install-dev ## lint, format, types of the core, layers, shell, repository
 	$(BIN) ruff check .
