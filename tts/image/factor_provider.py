@@ -1,5 +1,6 @@
 """Where the factor codes of an image come from: a learned network, heads on frozen features, or a bank of texts."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -80,11 +81,12 @@ class FeatureExtractor(nn.Module, ABC):
 
 
 class FeatureHeads(FactorEncoder):
-    """z^c = W_c F(x): N linear heads on frozen features; the rows of all heads together are orthonormal.
+    """z^c = sqrt(D) W_c F(x) / |F(x)|: N linear heads on frozen features; the rows of all heads together are orthonormal.
 
         W = Q of the QR decomposition of the learned (D, N d) matrix, transposed
 
-    so the units look at orthogonal parts of the feature space, and none can be a copy of another.
+    so the units look at orthogonal parts of the feature space, and none is a copy of another. The mean square of the numbers
+    is about 1: those of a vector of length 1 are too small for a gradient head, which learns nothing of them.
 
     Args:
         extractor: F; it is frozen here.
@@ -112,11 +114,12 @@ class FeatureHeads(FactorEncoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> z (B, N, d)."""
-        return (self.extractor(x) @ self.heads.T).unflatten(1, (self.n_units, self.unit_dim))
+        features = math.sqrt(self.extractor.features) * nn.functional.normalize(self.extractor(x), dim=1)
+        return (features @ self.heads.T).unflatten(1, (self.n_units, self.unit_dim))
 
 
 class TextBank(FactorEncoder):
-    """z^c = sum_k p_k e_{c,k}: the mean of the text directions of factor c under what the image says of its values.
+    """z^c = sqrt(D) sum_k p_k e_{c,k}: the mean of the text directions of factor c under what the image says of its values.
 
         p = softmax_k( sharpness <F(x) / |F(x)|, e_{c,k}> ),   |e_{c,k}| = 1
 
@@ -157,4 +160,5 @@ class TextBank(FactorEncoder):
         """x (B, C, H, W) -> z (B, N, D)."""
         features = nn.functional.normalize(self.extractor(x), dim=1)
         bank = self.get_buffer("directions").split(self.counts)
-        return torch.stack([(self.sharpness * features @ e.T).softmax(1) @ e for e in bank], dim=1)
+        found = torch.stack([(self.sharpness * features @ e.T).softmax(1) @ e for e in bank], dim=1)
+        return math.sqrt(self.unit_dim) * found

@@ -80,6 +80,7 @@ def test_the_rows_of_all_heads_are_orthonormal_also_after_a_step_and_need_enough
     optimizer.step()
     assert (heads.heads - before).abs().max() > 1e-3
     torch.testing.assert_close(heads.heads @ heads.heads.T, torch.eye(12), rtol=0, atol=1e-5)
+    torch.testing.assert_close(heads(images()).square().mean(dim=(1, 2)), torch.ones(4))  # 12 numbers of 12 features
     assert [name for name, p in heads.named_parameters() if p.requires_grad] == ["weight"]
     with pytest.raises(ValueError, match="need as many features, found 12"):
         FeatureHeads(Projection(), 4, 4)
@@ -93,8 +94,8 @@ def test_a_bank_of_texts_gives_the_text_that_the_image_is_nearest_to_when_it_is_
     sharp, flat = (TextBank(extractor, [2, 3], sharpness) for sharpness in (1e4, 1e-6))
     for bank in (sharp, flat):
         bank.fill([texts, other])
-    torch.testing.assert_close(sharp(x)[0, 0], feature / feature.norm())
-    torch.testing.assert_close(flat(x)[0], torch.stack([torch.zeros(4), other.mean(0)]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(sharp(x)[0, 0], 2 * feature / feature.norm())
+    torch.testing.assert_close(flat(x)[0], 2 * torch.stack([torch.zeros(4), other.mean(0)]), rtol=0, atol=1e-5)
     with pytest.raises(ValueError, match="this bank takes directions"):
         sharp.fill([texts])
     with pytest.raises(ValueError, match="need texts of each factor"):
