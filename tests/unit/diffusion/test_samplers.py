@@ -8,7 +8,7 @@ from tts.diffusion import SAMPLERS, Composite, Parametrization, cosine, initial_
 F64 = torch.float64
 SCHEDULE = vp_linear()
 STOCHASTIC = ("ancestral", "euler_maruyama")
-DETERMINISTIC = tuple(set(SAMPLERS) - set(STOCHASTIC))
+DETERMINISTIC = tuple(name for name in SAMPLERS if name not in STOCHASTIC)
 ONE = torch.ones(1, 1, dtype=F64)
 
 
