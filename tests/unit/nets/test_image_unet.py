@@ -97,14 +97,14 @@ def test_a_batch_equals_its_singles(condition):
     together = network(x, t, z)
     for i in range(len(x)):
         alone = network(x[i : i + 1], t[i : i + 1], None if z is None else z[i : i + 1])
-        torch.testing.assert_close(alone[0], together[i], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(alone[0], together[i])  # float32, whose values reach 6 here
 
 
 def test_the_order_of_the_tokens_does_not_matter_but_their_values_do():
     network = seeded(lambda: unet("tokens"), spread=0.2)
     x, t, z = inputs("tokens")
     out = network(x, t, z)
-    torch.testing.assert_close(network(x, t, z[:, [2, 0, 1]]), out, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(network(x, t, z[:, [2, 0, 1]]), out, rtol=0, atol=1e-5)
     assert (network(x, t, z.flip(0)) - out).abs().max() > 1e-3
 
 
