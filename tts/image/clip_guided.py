@@ -1,5 +1,6 @@
 """DisDiff with a frozen image-text encoder as the source of its factors."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -33,7 +34,7 @@ class OpenClipConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipGuidedConfig(FactorGuidedConfig):
-    """CLIP-guided DisDiff. With `texts` there are as many units as factors, of as many numbers as the features have."""
+    """CLIP-guided DisDiff. With `texts` the model sets n_units and unit_dim: as many as factors, as long as the features."""
 
     kind: Kind = Kind.clip_guided
     source: FactorSource = FactorSource.heads
@@ -49,9 +50,6 @@ class ClipGuidedConfig(FactorGuidedConfig):
                 f"model.contrastive: found images of {self.contrastive.channels} channels and size {self.contrastive.size}, "
                 f"expected {self.channels} and {self.size} as in model."
             )
-        texts = self.open_clip.texts
-        if self.contrastive is None and self.source is FactorSource.texts and (not texts or not all(texts)):
-            raise ConfigError(f"model.open_clip.texts: found {texts}, expected at least one sentence for each factor.")
 
 
 class ContrastiveFeatures(FeatureExtractor):
@@ -72,13 +70,17 @@ class ClipGuided(FactorGuided):
     The same encoder reads the codes of the one-step estimates in DisDiff's losses, so their gradient comes from what the
     image-text encoder sees. It is random until `take_image_text` or `take_open_clip` fills it, before training.
 
+    Raises:
+        ConfigError: if open_clip is to tell factors by texts and a factor, or all of them, has none.
+
     Source: DisDiff's proposal of a vision-language model as its encoder, in the general form of two providers.
     """
 
     config: ClipGuidedConfig
 
     def __init__(self, config: ClipGuidedConfig) -> None:
-        super().__init__(config, _provider(config))
+        factors = _provider(config)
+        super().__init__(dataclasses.replace(config, n_units=factors.n_units, unit_dim=factors.unit_dim), factors)
 
     def take_image_text(self, model: ContrastiveModel) -> None:
         """Copy a trained image-text encoder into this model, and with `texts` the directions of its phrases.
@@ -116,7 +118,13 @@ def _provider(config: ClipGuidedConfig) -> FactorEncoder:
     """The factor encoder of a configuration, not filled yet."""
     extractor: FeatureExtractor
     if config.contrastive is None:
-        extractor, counts = OpenClipFeatures(config.open_clip.name, ""), [len(texts) for texts in config.open_clip.texts]
+        texts = config.open_clip.texts
+        if config.source is FactorSource.texts and (not texts or not all(texts)):
+            raise ConfigError(
+                f"model.open_clip.texts: found {texts}, expected at least one sentence for each factor; or give --encoder, the "
+                "folder of an image-text encoder, which knows its own."
+            )
+        extractor, counts = OpenClipFeatures(config.open_clip.name, ""), [len(said) for said in texts]
     else:
         extractor, counts = ContrastiveFeatures(ContrastiveModel(config.contrastive)), list(config.contrastive.factor_sizes)
     if config.source is FactorSource.heads:

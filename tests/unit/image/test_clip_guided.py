@@ -112,6 +112,7 @@ def test_only_the_gradients_and_the_heads_learn_and_the_image_text_encoder_stays
     optimizer.step()
     assert set(losses) == {"denoising", "invariant", "variant"}
     assert model.encode(x).shape == {FactorSource.heads: (4, 3, 4), FactorSource.texts: (4, 2, 12)}[source]
+    assert model.encode(x).shape[1:] == (model.config.n_units, model.config.unit_dim)
     after = model.factors.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     learned = {name for name, p in model.factors.named_parameters() if p.requires_grad}
@@ -136,7 +137,7 @@ def test_configurations_that_do_not_fit_are_refused_and_a_plain_one_is_built():
     with pytest.raises(ConfigError, match="expected 3 and 32"):
         ClipGuidedConfig(contrastive=TOWER)
     with pytest.raises(ConfigError, match="at least one sentence for each factor"):
-        ClipGuidedConfig(source=FactorSource.texts)
+        ClipGuided(ClipGuidedConfig(source=FactorSource.texts))
     tower = {"size": 8, "n_units": 12, "factor_names": ["x"], "factor_sizes": [4]}
     unet = {"base": 8, "multipliers": [1], "attention": [False], "unshuffle": 2}
     values = {"kind": "clip_guided", "size": 8, "n_units": 3, "unit_dim": 4, "unet": unet, "contrastive": tower}

@@ -10,6 +10,7 @@ import pytest
 from tts.image.datasets import open_images
 from tts.image.registry import MODELS
 from tts.inference.image_evaluation import EvaluationSettings
+from tts.inference.image_folder import load_image_folder
 from tts.metrics.learners import Trees
 from tts.training import image_benchmark
 from tts.training.image_benchmark import DIFFUSION, VAES, Benchmark, every_method, run_benchmark
@@ -62,9 +63,12 @@ def test_variants_have_rows_of_their_own_and_the_base_of_guided_methods_one(benc
     table = run_benchmark(guided, tmp_path / "guided", "cpu")
     assert "| ddpm |" in table and "| pdae:model.encoder_width=4 |" in table
     plain = ("steps=1", "batch_size=2", "threads=1")
-    told = dataclasses.replace(benchmark, methods=("clip_guided",), seeds=(0,), overrides=plain)
+    methods = ("clip_guided", "clip_guided:model.source=texts")
+    told = dataclasses.replace(benchmark, methods=methods, seeds=(0,), overrides=plain)
     table = run_benchmark(told, tmp_path / "told", "cpu")
-    assert "| ddpm |" in table and "| clip_guided |" in table
+    assert "| ddpm |" in table and all(f"| {method} |" in table for method in methods)
+    texts = load_image_folder(tmp_path / "told" / "clip_guided-model.source-texts-seed0" / "model").model.config
+    assert (texts.n_units, texts.unit_dim) == (6, 64)  # as many as factors, as long as the features of the texts
     assert (tmp_path / "told" / "encoder" / "model" / "config.json").exists()
 
 
