@@ -122,7 +122,7 @@ def _provider(config: ClipGuidedConfig) -> FactorEncoder:
         if config.source is FactorSource.texts and (not texts or not all(texts)):
             raise ConfigError(
                 f"model.open_clip.texts: found {texts}, expected at least one sentence for each factor; or give --encoder, the "
-                "folder of an image-text encoder, which knows its own."
+                "folder of an image-text encoder, which knows its own, or model.source=heads, which needs none."
             )
         extractor, counts = OpenClipFeatures(config.open_clip.name, ""), [len(said) for said in texts]
     else:

@@ -63,12 +63,14 @@ def test_variants_have_rows_of_their_own_and_the_base_of_guided_methods_one(benc
     table = run_benchmark(guided, tmp_path / "guided", "cpu")
     assert "| ddpm |" in table and "| pdae:model.encoder_width=4 |" in table
     plain = ("steps=1", "batch_size=2", "threads=1")
-    methods = ("clip_guided", "clip_guided:model.source=texts")
+    methods = ("clip_guided", "clip_guided:model.source=heads")
     told = dataclasses.replace(benchmark, methods=methods, seeds=(0,), overrides=plain)
     table = run_benchmark(told, tmp_path / "told", "cpu")
     assert "| ddpm |" in table and all(f"| {method} |" in table for method in methods)
-    texts = load_image_folder(tmp_path / "told" / "clip_guided-model.source-texts-seed0" / "model").model.config
-    assert (texts.n_units, texts.unit_dim) == (6, 64)  # as many as factors, as long as the features of the texts
+    codes = {"clip_guided": (6, 64), "clip_guided-model.source-heads": (6, 8)}  # the first as long as the features of texts
+    for name, shape in codes.items():
+        config = load_image_folder(tmp_path / "told" / f"{name}-seed0" / "model").model.config
+        assert (config.n_units, config.unit_dim) == shape
     assert (tmp_path / "told" / "encoder" / "model" / "config.json").exists()
 
 
