@@ -51,6 +51,19 @@ class ClipGuidedConfig(FactorGuidedConfig):
                 f"expected {self.channels} and {self.size} as in model."
             )
 
+    def check_texts(self) -> None:
+        """Refuse factors by the texts of open_clip where a factor, or all of them, has none; once the encoder is known.
+
+        Raises:
+            ConfigError: if so.
+        """
+        texts = self.open_clip.texts
+        if self.contrastive is None and self.source is FactorSource.texts and (not texts or not all(texts)):
+            raise ConfigError(
+                f"model.open_clip.texts: found {texts}, expected at least one sentence for each factor; or give --encoder, the "
+                "folder of an image-text encoder, which knows its own, or model.source=heads, which needs none."
+            )
+
 
 class ContrastiveFeatures(FeatureExtractor):
     """The frozen image tower of the house's own image-text encoder."""
@@ -71,7 +84,7 @@ class ClipGuided(FactorGuided):
     image-text encoder sees. It is random until `take_image_text` or `take_open_clip` fills it, before training.
 
     Raises:
-        ConfigError: if open_clip is to tell factors by texts and a factor, or all of them, has none.
+        ConfigError: as `ClipGuidedConfig.check_texts`.
 
     Source: DisDiff's proposal of a vision-language model as its encoder, in the general form of two providers.
     """
@@ -116,15 +129,10 @@ class ClipGuided(FactorGuided):
 
 def _provider(config: ClipGuidedConfig) -> FactorEncoder:
     """The factor encoder of a configuration, not filled yet."""
+    config.check_texts()
     extractor: FeatureExtractor
     if config.contrastive is None:
-        texts = config.open_clip.texts
-        if config.source is FactorSource.texts and (not texts or not all(texts)):
-            raise ConfigError(
-                f"model.open_clip.texts: found {texts}, expected at least one sentence for each factor; or give --encoder, the "
-                "folder of an image-text encoder, which knows its own, or model.source=heads, which needs none."
-            )
-        extractor, counts = OpenClipFeatures(config.open_clip.name, ""), [len(said) for said in texts]
+        extractor, counts = OpenClipFeatures(config.open_clip.name, ""), [len(texts) for texts in config.open_clip.texts]
     else:
         extractor, counts = ContrastiveFeatures(ContrastiveModel(config.contrastive)), list(config.contrastive.factor_sizes)
     if config.source is FactorSource.heads:

@@ -70,7 +70,8 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
     """The configuration of a model with what data and parts decide: channels, size; the base's network; the first stage.
 
     Raises:
-        ConfigError: if the method needs a part that is not given, takes none, or it is of another kind.
+        ConfigError: if the method needs a part that is not given, takes none, or it is of another kind; if factors
+            are to be told by texts and there are none.
         ModelError: if a part is no whole model folder, or the model to go on from is for images of another size.
     """
     parts.check(config)
@@ -89,8 +90,10 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
     if parts.first_stage is not None and isinstance(config, DiffusionModelConfig):
         stage = _load(parts.first_stage, FirstStageModel).config
         config = dataclasses.replace(config, vq=stage.vq, kl=stage.kl)
-    if parts.encoder is not None and isinstance(config, ClipGuidedConfig):
-        config = dataclasses.replace(config, contrastive=_load(parts.encoder, ContrastiveModel).config)
+    if isinstance(config, ClipGuidedConfig):
+        if parts.encoder is not None:
+            config = dataclasses.replace(config, contrastive=_load(parts.encoder, ContrastiveModel).config)
+        config.check_texts()
     if isinstance(config, ContrastiveConfig | LabelledConfig) and images.factors is not None:
         config = dataclasses.replace(config, factor_names=images.factors.names, factor_sizes=images.factors.sizes)
     if isinstance(config, GuidedVaeConfig) and not config.attributes:

@@ -9,7 +9,7 @@ import torch
 
 from tts.errors import ConfigError, ModelError
 from tts.image.base import BaseConfig, BaseModel
-from tts.image.clip_guided import ClipGuidedConfig
+from tts.image.clip_guided import ClipGuidedConfig, FactorSource
 from tts.image.config import UNetConfig
 from tts.image.contrastive import ContrastiveConfig
 from tts.image.datasets import open_images
@@ -97,6 +97,13 @@ def test_the_encoder_of_texts_knows_the_factors_of_the_data(folders):
     factors = open_images("shapes", size=16).factors
     assert load(folders, "encoder").config.factor_names == factors.names
     assert load(folders, "clip").config.contrastive.factor_sizes == factors.sizes
+
+
+def test_factors_by_texts_that_there_are_none_of_are_refused_before_anything_is_written(folders, tmp_path):
+    config = ImageTrainConfig(model=ClipGuidedConfig(source=FactorSource.texts), size=16, device="cpu", threads=1)
+    with pytest.raises(ConfigError, match="at least one sentence for each factor"):
+        train_image_model(config, tmp_path / "exp", parts=Parts(base=folders["base"]))
+    assert not (tmp_path / "exp").exists()
 
 
 def test_a_part_of_another_kind_is_refused(folders, tmp_path):
