@@ -3,6 +3,9 @@
 import sys
 
 import pytest
+import torch
+
+THREADS = torch.get_num_threads()  # as OMP_NUM_THREADS has it; a training sets its own, which would stay for all tests after
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -13,8 +16,9 @@ def pytest_collection_modifyitems():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
-    """See `_disarm_lazy_modules`."""
+    """See `_disarm_lazy_modules`; and the threads that the suite began with."""
     _disarm_lazy_modules()
+    torch.set_num_threads(THREADS)
 
 
 def _disarm_lazy_modules():

@@ -72,7 +72,7 @@ def test_true_edits_lie_along_the_direction_of_a_reader_that_reads_straight_and_
 
 @pytest.mark.parametrize("name", MODULES)
 def test_an_experiment_runs_from_end_to_end_with_its_controls(name, out):
-    text = run_experiments(out, [name], [0], fast=True)
+    text = run_experiments(out, [name], [0], threads=1, fast=True)
     each = experiment(name)
     figures = figures_of(name, out)
     assert CONTROLS[name] <= set(figures) == {row.figure for row in each.expectations}
