@@ -7,6 +7,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
+from tts.diffusion.schedule import Schedule
 from tts.diffusion.state import Scalar, eps_from_v, v_from, x0_from_eps, x0_from_v
 
 
@@ -19,6 +20,7 @@ class ParametrizationKind(str, Enum):
 
 
 KINDS = tuple(kind.value for kind in ParametrizationKind)
+LEAST_SIGNAL = 0.006  # alpha(1) of the linear schedules is .0066
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +91,17 @@ class Parametrization:
             return alpha
         s, q2 = self._spread(alpha, alpha, sigma)
         return alpha * s / q2.sqrt()
+
+    def first_time(self, schedule: Schedule) -> float:
+        """Where sampling begins and inversion ends: 1, or for `eps` the largest t at which alpha is `LEAST_SIGNAL` at least.
+
+        An error of the noise is an error of x0_hat by sigma / alpha, 10,000 times as large at the end of the cosine schedule,
+        and the first step carries it on. Published samplers begin at .98 of it for 50 steps, where alpha is .03.
+        """
+        if self.kind != "eps":
+            return 1.0
+        least = torch.tensor(2 * math.log(LEAST_SIGNAL) - math.log1p(-(LEAST_SIGNAL**2)), dtype=torch.float64)
+        return min(1.0, schedule.time_of_log_snr(least).item())
 
     def _spread(self, u: Tensor, alpha: Scalar, sigma: Scalar) -> tuple[Tensor, Tensor]:
         s = torch.as_tensor(self.data_std, dtype=u.dtype, device=u.device)

@@ -11,6 +11,7 @@ from tts.diffusion import (
     Schedule,
     TimeSampler,
     denoising_loss,
+    time_grid,
 )
 from tts.diffusion.parametrization import ParametrizationKind
 from tts.image.config import DiffusionModelConfig, ModelConfig, TimesKind
@@ -106,6 +107,15 @@ class DiffusionModelBase(RepresentationModel):
         """What the sum of networks stands for; `preconditioned` knows the spread of the data."""
         kind = self.config.diffusion.parametrization
         return Parametrization(kind.value, self.data_std if kind is ParametrizationKind.preconditioned else 1.0)
+
+    @property
+    def first_time(self) -> float:
+        """Where sampling begins and inversion ends, see `Parametrization.first_time`."""
+        return self.parametrization.first_time(self.schedule)
+
+    def grid(self, steps: int, kind: str = "uniform") -> Tensor:
+        """The times that a sampler visits, (steps + 1,), from `first_time` to 0; see `time_grid`."""
+        return time_grid(self.schedule, steps, kind, start=self.first_time)
 
     @property
     def drawn_code_times(self) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tts.diffusion import SAMPLERS, Composite, invert, sample, time_grid
+from tts.diffusion import SAMPLERS, Composite, invert, sample
 from tts.diffusion.samplers import Denoiser, Hook, Noise
 from tts.image.guided import GuidedModel
 from tts.image.model import DiffusionModelBase, clip_to_pixels
@@ -23,7 +23,7 @@ FIXED_POINT_ITERATIONS = 2  # of inversion: enough for 1e-3 of the pixels' range
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSampling:
-    """Options of the reverse diffusion, from t = 1 (noise) to t = 0 (image).
+    """Options of the reverse diffusion, from noise at t = 1 (`DiffusionModelBase.first_time`) to the image at t = 0.
 
     `sampler` leads drawn noise to an image. Inverted noise goes back by `ddim` alone, whose inverse it came by, on the grid and
     with the steps it was inverted with. The quadratic grid has small steps near t = 0: 50 steps of `dpmpp_2m` on it keep the
@@ -118,7 +118,7 @@ def reverse(
     *,
     clipped: bool = True,
 ) -> Tensor:
-    """The state at t = 0 reached from `noise`, the state at t = 1.
+    """The state at t = 0 reached from `noise`, the state at the first time of the grid.
 
     Args:
         model: in evaluation.
@@ -129,7 +129,7 @@ def reverse(
         guide: makes of the model's denoiser and hook those that are sampled with.
         clipped: whether x0_hat of pixels is held in [-1, 1] on the way. `forward` holds nothing: its noise goes back without.
     """
-    times = time_grid(model.schedule, options.steps, options.grid)
+    times = model.grid(options.steps, options.grid)
     draw = lambda u: torch.randn(u.shape, generator=generator).to(u)  # noqa: E731
     hook: Hook | None = clip_to_pixels if clipped and model.diffuses_pixels else None
     denoiser = denoiser_of(model, z, options)
@@ -140,6 +140,6 @@ def reverse(
 
 @torch.no_grad()
 def forward(model: DiffusionModelBase, z: Tensor | None, x0: Tensor, options: ImageSampling) -> Tensor:
-    """The state at t = 1 from which `ddim` on the same grid leads back to x0."""
-    times = time_grid(model.schedule, options.steps, options.grid)
+    """The state at the first time from which `ddim` on the same grid leads back to x0."""
+    times = model.grid(options.steps, options.grid)
     return invert(denoiser_of(model, z, options), x0, model.schedule, times, FIXED_POINT_ITERATIONS)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tts.config import check_ranges
-from tts.diffusion import sample, time_grid
+from tts.diffusion import sample
 from tts.image.datasets import ImageSet
 from tts.image.edit_times import Distance, Profile, measure_profile, rms_distance
 from tts.image.geometry.hspace import states_at
@@ -111,7 +111,7 @@ class GeometryMeter(ImageCoder):
         """
         model = self.diffusion
         of_images = rms_distance if distance is DistanceKind.pixels else image_distance(distance, self.device)
-        state, times = model.state(self.tensor(images).to(self.device)), time_grid(model.schedule, steps)
+        state, times = model.state(self.tensor(images).to(self.device)), model.grid(steps)
         of_states = decoded(of_images, model.pixels)
         return measure_profile(model.composite(self._given(images)), state, model.schedule, times, of_states)
 
@@ -132,7 +132,7 @@ class GeometryMeter(ImageCoder):
         noise = torch.from_numpy(self.invert(pixels, steps=settings.steps, grid="uniform"))
 
         def pooled(u: Tensor, z: Tensor | None = None) -> Tensor:
-            state = states_at(model.composite(z), model.schedule, t, steps=settings.steps)(u)
+            state = states_at(model.composite(z), model.schedule, t, steps=settings.steps, start=model.first_time)(u)
             return h_map(model, t, z, pooled=True)(state)
 
         h = self.batches(pooled, noise, self.known_codes(pixels))
@@ -148,7 +148,7 @@ class GeometryMeter(ImageCoder):
 
 def _drawer(model: DiffusionModelBase, z: Tensor | None, steps: int) -> Map:
     """noise -> images in [-1, 1], not clipped."""
-    denoiser, times = model.composite(z), time_grid(model.schedule, steps)
+    denoiser, times = model.composite(z), model.grid(steps)
     return lambda noise: model.estimate(sample(denoiser, noise, model.schedule, times, sampler="ddim"))
 
 

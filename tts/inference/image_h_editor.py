@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from tts.diffusion import sample, time_grid
+from tts.diffusion import sample
 from tts.image.asyrp import Average, edited, fixed_delta, sample_edited
 from tts.image.datasets import to_uint8
 from tts.image.delta_h import FixedDelta
@@ -72,7 +72,7 @@ class HEditor(ImageInverter):
         model, config = self._own(inversion), inversion.config
         if t_boost > 0 and config.kind is InversionKind.edit_friendly:
             raise ValueError("t_boost must be 0 with edit-friendly noise, which brings the noise of every step.")
-        times, tap = time_grid(model.schedule, config.steps), tap_of(edits)
+        times, tap = model.grid(config.steps), tap_of(edits)
 
         def draw(rows: Tensor, path: Tensor, z: Tensor | None = None) -> Tensor:
             space, found = h_space(model, z, tap), []
@@ -111,7 +111,7 @@ class HEditor(ImageInverter):
         if config.kind is InversionKind.edit_friendly:
             raise ValueError("a change of h is averaged along DDIM, found edit-friendly noise. Invert the images by ddim.")
         z = None if inversion.codes is None else inversion.codes.to(self.device)
-        u, times = inversion.path[:, 0].to(self.device), time_grid(model.schedule, config.steps)
+        u, times = inversion.path[:, 0].to(self.device), model.grid(config.steps)
         delta = fixed_delta(h_space(model, z, edit.tap), edit, u, times, average).to(self.device)
         return replace(edit, delta=delta.requires_grad_(False))
 
@@ -137,7 +137,7 @@ class HEditor(ImageInverter):
         Source: Haas et al. 2024.
         """
         model = self.diffusion
-        times = time_grid(model.schedule, steps)
+        times = model.grid(steps)
         unet = cast(ImageUNet, model.get_submodule("unet"))
 
         def draw(u: Tensor, z: Tensor | None = None) -> Tensor:

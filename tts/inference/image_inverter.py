@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tts.diffusion import invert, invert_noises, sample, time_grid
+from tts.diffusion import invert, invert_noises, sample
 from tts.errors import ModelError
 from tts.image.datasets import to_uint8
 from tts.image.model import DiffusionModelBase
@@ -42,7 +42,7 @@ class ImageInverter(ImageCoder):
             ValueError: if steps or fixed_points is out of range.
         """
         model, x = self.diffusion, self.tensor(images)
-        schedule, times = model.schedule, time_grid(model.schedule, steps)
+        schedule, times = model.schedule, model.grid(steps)
         codes = self.known_codes(images)
 
         def path(rows: Tensor, x: Tensor, z: Tensor | None = None) -> Tensor:
@@ -64,7 +64,7 @@ class ImageInverter(ImageCoder):
             ModelError: if the noise is of another model.
         """
         model = self._own(inversion)
-        schedule, times = model.schedule, time_grid(model.schedule, inversion.config.steps)
+        schedule, times = model.schedule, model.grid(inversion.config.steps)
 
         def draw(path: Tensor, z: Tensor | None = None) -> Tensor:
             denoiser = model.composite(z)

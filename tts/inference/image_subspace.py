@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tts.diffusion import log_likelihood, time_grid
+from tts.diffusion import log_likelihood
 from tts.errors import ModelError
 from tts.image.base import BaseModel
 from tts.image.datasets import ImageSet, to_uint8
@@ -91,7 +91,7 @@ class SubspaceSampler(ImageCoder):
             ValueError: if the grid is too short for the switches, or an option is out of range.
         """
         full, sampling = self._base(self), ImageSampling(**options)
-        times = grid_through(time_grid(full.schedule, sampling.steps, sampling.grid), [s.time for s in subspaces])
+        times = grid_through(full.grid(sampling.steps, sampling.grid), [s.time for s in subspaces])
 
         def draw(rows: Tensor, u: Tensor) -> Tensor:
             for subspace in subspaces:
@@ -134,7 +134,7 @@ class SubspaceSampler(ImageCoder):
         if steps < 2 or probes < 1:
             raise ValueError(f"need at least 2 steps and 1 probe, found {steps} and {probes}.")
         full, x = self._base(self), self.tensor(images)
-        times = grid_through(time_grid(full.schedule, steps, "quadratic")[:-1], [s.time for s in subspaces])
+        times = grid_through(full.grid(steps, "quadratic")[:-1], [s.time for s in subspaces])
         denoiser = implicit_denoiser(full.composite(None), subspaces, full.schedule)
 
         def measure(rows: Tensor, x: Tensor) -> Tensor:

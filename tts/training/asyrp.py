@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from tts.config import check_ranges
-from tts.diffusion import Schedule, expand_like, invert, sample, time_grid
+from tts.diffusion import Schedule, expand_like, invert, sample
 from tts.diffusion.samplers import times_like
 from tts.errors import ConfigError, DataError, ModelError
 from tts.image.directional import EditLossConfig, ImageEncoder, directional_loss, edit_loss
@@ -70,7 +70,7 @@ def invert_images(
     model: DiffusionModelBase, images: Tensor, z: Tensor | None, *, steps: int = 40, fixed_point_iterations: int = 2
 ) -> Tensor:
     """The states at t = 1 (M, ...) from which `ddim` in so many uniform steps leads back to images (M, C, H, W)."""
-    times = time_grid(model.schedule, steps)
+    times = model.grid(steps)
     return invert(h_space(model, z).composite, model.state(images), model.schedule, times, fixed_point_iterations)
 
 
@@ -103,7 +103,7 @@ def train_delta(
 
     Source: Kwon et al. 2023 (Asyrp), algorithm 1; every image of a batch with its own source and gate.
     """
-    times = time_grid(model.schedule, config.steps)
+    times = model.grid(config.steps)
     n_edited = int((times[:-1] >= config.t_edit).sum())
     if n_edited == 0:
         raise ConfigError(f"asyrp.t_edit: no step begins at {config.t_edit} or above, found {times[0].item()} the first.")

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from tts.config import check_ranges
-from tts.diffusion import time_grid
 from tts.image.datasets import to_model
 from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, FixedDelta, FixedDeltaConfig
 from tts.image.directional import ImageEncoder
@@ -87,7 +86,7 @@ def train_edit(settings: EditSettings, model: ImageModel, goal: EditGoal, encode
     if goal.distance:
         some = latents.rows(torch.arange(min(N_GAUGED, len(u))))
         space, attribute = h_space(network, some.z, tap), Attribute(delta=delta, steps=steps, t_edit=t_edit, tap=tap)
-        times = time_grid(network.schedule, steps)
+        times = network.grid(steps)
         gain = gauged_gain(space, attribute, some.u, times, encoder, latents.direction, goal.distance)
     config = EditConfig(
         name=settings.name,

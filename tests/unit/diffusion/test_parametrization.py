@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tts.diffusion import Parametrization, add_noise, expand_like, vp_linear
+from tts.diffusion import Parametrization, add_noise, cosine, expand_like, shifted, vp_linear
+from tts.diffusion.parametrization import LEAST_SIGNAL
 
 F64 = torch.float64
 STD = torch.tensor([0.3, 1.0, 2.5], dtype=F64).reshape(3, 1)
@@ -75,3 +76,14 @@ def test_an_unknown_kind_and_an_impossible_spread_are_refused():
     for std in (0.0, -1.0, float("nan"), float("inf"), torch.tensor([1.0, 0.0])):
         with pytest.raises(ValueError, match="data_std"):
             Parametrization("preconditioned", std)
+
+
+def test_sampling_begins_at_one_but_for_noise_whose_schedule_ends_with_less_signal_than_linear_ones():
+    schedules = {"linear": vp_linear(0.1, 20.0), "cosine": cosine(), "shifted": shifted(cosine(), 4.0)}
+    for kind in ("v", "preconditioned"):
+        assert [Parametrization(kind).first_time(schedule) for schedule in schedules.values()] == [1.0, 1.0, 1.0]
+    first = {name: Parametrization("eps").first_time(schedule) for name, schedule in schedules.items()}
+    assert first["linear"] == 1.0
+    for name in ("cosine", "shifted"):
+        assert schedules[name].alpha(torch.tensor(first[name], dtype=torch.float64)).item() == pytest.approx(LEAST_SIGNAL)
+    assert first["cosine"] == pytest.approx(0.99615, abs=1e-5)  # cos(pi/2 (t + .008) / 1.008) = .006 cos(pi/2 .008 / 1.008)

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from tts.diffusion import expand_like, sample, time_grid
+from tts.diffusion.parametrization import ParametrizationKind
 from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import DiffusionConfig, UNetConfig
 from tts.image.disdiff import DisDiffConfig
@@ -52,6 +55,33 @@ def test_the_noise_of_gaussian_data_has_the_spread_that_leads_back_to_them_by_dd
     assert (back - data).abs().max() < 0.005
     other = reverse(model, None, inverted, options, torch.Generator())
     assert (other - data).abs().max() > 4 * (back - data).abs().max()
+
+
+class NearlyExactNoise(nn.Module):
+    """The noise in a state of N(0, STD^2) pixels, but for an error of at most half a hundredth of its spread."""
+
+    def __init__(self, schedule):
+        super().__init__()
+        self.schedule = schedule
+
+    def forward(self, u, t):
+        alpha, sigma = (expand_like(c(t), u) for c in (self.schedule.alpha, self.schedule.sigma))
+        return sigma * u / (alpha**2 * STD**2 + sigma**2) + 0.005 * torch.sin(3 * u + 7 * expand_like(t, u))
+
+
+@pytest.mark.parametrize("shift", [1.0, 4.0])
+def test_a_network_of_noise_that_errs_a_little_begins_where_that_does_not_drown_the_image(shift):
+    diffusion = DiffusionConfig(shift=shift, parametrization=ParametrizationKind.eps)
+    model = BaseModel(BaseConfig(size=8, unet=UNET, diffusion=diffusion)).eval()
+    model.unet = NearlyExactNoise(model.schedule)
+    options, data = ImageSampling(sampler="ddim"), STD * noise()
+    back = reverse(model, None, forward(model, None, data, options), options, torch.Generator(), clipped=False)
+    assert (back - data).square().mean().sqrt() < 0.25 * STD
+    drawn = reverse(model, None, noise(), options, torch.Generator(), clipped=False)
+    assert (drawn.std() / noise().std() / STD).item() == pytest.approx(1, abs=0.1)
+    # at t = 1 the same error is multiplied by 10,000 and more
+    first = sample(model.composite(None), noise(), model.schedule, time_grid(model.schedule, 50, "quadratic"), sampler="ddim")
+    assert first.std() > 2 * STD
 
 
 def test_given_noise_goes_back_by_ddim_whatever_draws_and_drawn_noise_may_be_one_for_all():

@@ -34,22 +34,23 @@ def encoder_half(unet: HalvedNetwork, t: float | Tensor, condition: Tensor | Non
     return encode
 
 
-def states_at(denoiser: Denoiser, schedule: Schedule, t: float, *, steps: int = 20) -> Map:
-    """noise (B, ...) at t = 1 -> the state x_t that DDIM takes it to on a uniform grid.
+def states_at(denoiser: Denoiser, schedule: Schedule, t: float, *, steps: int = 20, start: float = 1.0) -> Map:
+    """noise (B, ...) at `start` -> the state x_t that DDIM takes it to on a uniform grid.
 
     Args:
         denoiser: (U, t (B,)) -> eps_hat.
         schedule: of the denoiser.
-        t: time in (0, 1]; at 1 nothing is done.
-        steps: from 1 to t.
+        t: time in (0, 1]; at `start` and before it nothing is done.
+        steps: from `start` to t.
+        start: the model's `first_time`.
 
     Raises:
         ValueError: if t is outside (0, 1] or steps below 1.
     """
     if not 0 < t <= 1 or steps < 1:
         raise ValueError(f"need t in (0, 1] and at least one step, found {t} and {steps}.")
-    times = torch.linspace(1, t, steps + 1, dtype=torch.float64)
-    return lambda noise: noise if t == 1 else sample(denoiser, noise, schedule, times, sampler="ddim")
+    times = torch.linspace(start, t, steps + 1, dtype=torch.float64)
+    return lambda noise: noise if t >= start else sample(denoiser, noise, schedule, times, sampler="ddim")
 
 
 @contextmanager

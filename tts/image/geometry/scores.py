@@ -82,7 +82,7 @@ def time_scores(
     Raises:
         ValueError: if t is outside (0, 1], or the model needs codes and has none.
     """
-    to_t = states_at(model.composite(z), model.schedule, t, steps=steps)
+    to_t = states_at(model.composite(z), model.schedule, t, steps=steps, start=model.first_time)
     whole, pooled = h_map(model, t, z), h_map(model, t, z, pooled=True)
     a, b = (to_t(noise) for noise in noises)
     value, ideal = mean_rtl([whole], a, b, parts, path=Path.slerp)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tts.data.files import read_json, write_json
-from tts.diffusion import sample, time_grid
+from tts.diffusion import sample
 from tts.diffusion.samplers import Denoiser, Noise
 from tts.image.base import BaseModel
 from tts.image.datasets import labels_of, open_images, to_model
@@ -190,7 +190,7 @@ class Context:
     @torch.no_grad()
     def ddim(self, denoiser: Denoiser, model: BaseModel, u: Tensor, steps: int | None = None) -> Tensor:
         """Images from states u at t = 1 by DDIM, in chunks."""
-        times = time_grid(model.schedule, steps or self.sizes.sampling_steps)
+        times = model.grid(steps or self.sizes.sampling_steps)
         return torch.cat([sample(denoiser, part, model.schedule, times, sampler="ddim") for part in u.split(CHUNK)])
 
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tts.diffusion import sample, time_grid
+from tts.diffusion import sample
 from tts.image.base import BaseModel
 from tts.image.registry import build_model
 from tts.training.experiments.context import CHUNK, Context, drawn
@@ -44,7 +44,7 @@ def run(context: Context, seed: int) -> Outcome:
     columns = context.columns("shape", "scale", "x", "y")
     n, few = sizes.samples, sizes.small_samples
     images = context.ddim(model.composite(None), model, context.noise(n, NOISE + seed))
-    times = time_grid(model.schedule, sizes.ancestral_steps)
+    times = model.grid(sizes.ancestral_steps)
     noise, denoiser = drawn(NOISE + seed), model.composite(None)
     slow = [
         sample(denoiser, u, model.schedule, times, sampler="ancestral", noise=noise)

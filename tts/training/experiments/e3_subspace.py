@@ -71,7 +71,7 @@ def run(context: Context, seed: int) -> Outcome:
     full, full_seconds = _timed(lambda: context.ddim(base.composite(None), base, u))
     found, seconds = _timed(lambda: sampler(u, careful))
     fd_full, fd = context.fd(full), context.fd(found)
-    grid = grid_through(time_grid(base.schedule, sizes.sampling_steps), [careful])
+    grid = grid_through(base.grid(sizes.sampling_steps), [careful])
     ratios = [flops(pooled) / flops(base)]
     share = cost_share(grid, [careful], ratios, CORRECTION.steps)
     uncorrected = context.fd(sampler(u, careful, langevin=None))

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tts.diffusion import sample, time_grid
+from tts.diffusion import sample
 from tts.image.base import BaseModel
 from tts.image.factor_regressor import read_images
 from tts.image.guidance.classifier import NoisyClassifier
@@ -109,7 +109,7 @@ class _Guide:
 
     def __call__(self, wishes: Sequence[Wish], *, robust: bool = False) -> Tensor:
         """The images; `robust` joins the gradients by rules, made anew for each run."""
-        times, base = time_grid(self.base.schedule, self.context.sizes.sampling_steps), self.base.composite(None)
+        times, base = self.base.grid(self.context.sizes.sampling_steps), self.base.composite(None)
         made = []
         for part in self.u.split(CHUNK):
             rules = robust_rules(cap=0.5, smooth=0.9, resolve=True) if robust else []

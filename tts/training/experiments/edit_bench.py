@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tts.diffusion import time_grid
 from tts.image.asyrp import sample_edited
 from tts.image.base import BaseModel
 from tts.image.delta_h import DeltaBlock, DeltaBlockConfig, DeltaH
@@ -51,7 +50,7 @@ class Bench:
     @torch.no_grad()
     def edit(self, attributes: Sequence[Attribute], steps: int, **options: Any) -> Tensor:
         """The edited images of all states."""
-        space, times = h_space(self.model), time_grid(self.model.schedule, steps)
+        space, times = h_space(self.model), self.model.grid(steps)
         return torch.cat([sample_edited(space, attributes, u, times, **options) for u in self.u.split(CHUNK)])
 
     def moves(self, attributes: Sequence[Attribute], steps: int, **options: Any) -> NDArray[np.float64]:
@@ -74,7 +73,7 @@ class Multiplied:
 def profile_time(context: Context, model: BaseModel) -> float:
     """t_edit of the model's own profile, in the reader's features, no later than LATEST."""
     sizes = context.sizes
-    times = time_grid(model.schedule, sizes.sampling_steps)
+    times = model.grid(sizes.sampling_steps)
     x = context.pictures(context.held_out(min(100, sizes.samples)))
     distance = context.regressor.distance
     profile = measure_profile(model.composite(None), x, model.schedule, times, lambda a, b: distance(a, b).sqrt())
