@@ -52,15 +52,15 @@ class ClipGuidedConfig(FactorGuidedConfig):
             )
 
     def check_texts(self) -> None:
-        """Refuse factors by the texts of open_clip where a factor, or all of them, has none; once the encoder is known.
+        """Refuse factors by the texts of open_clip where there are none, or but one of a factor; once the encoder is known.
 
         Raises:
             ConfigError: if so.
         """
         texts = self.open_clip.texts
-        if self.contrastive is None and self.source is FactorSource.texts and (not texts or not all(texts)):
+        if self.contrastive is None and self.source is FactorSource.texts and (not texts or min(map(len, texts)) < 2):
             raise ConfigError(
-                f"model.open_clip.texts: found {texts}, expected at least one sentence for each factor; or give --encoder, the "
+                f"model.open_clip.texts: found {texts}, expected two sentences or more for each factor; or give --encoder, the "
                 "folder of an image-text encoder, which knows its own, or model.source=heads, which needs none."
             )
 
@@ -96,7 +96,7 @@ class ClipGuided(FactorGuided):
         super().__init__(dataclasses.replace(config, n_units=factors.n_units, unit_dim=factors.unit_dim), factors)
 
     def take_image_text(self, model: ContrastiveModel) -> None:
-        """Copy a trained image-text encoder into this model, and with `texts` the directions of its phrases.
+        """Copy a trained image-text encoder into this model, and with `texts` the features of its phrases.
 
         Raises:
             ModelError: if its configuration is not `config.contrastive`.
@@ -106,10 +106,10 @@ class ClipGuided(FactorGuided):
                 f"the image-text encoder is {model.config}, this model expects {self.config.contrastive}. Configure the model "
                 "with that of the encoder's folder."
             )
-        self._take(model, model.directions())
+        self._take(model, model.phrases())
 
     def take_open_clip(self) -> None:
-        """Load the published weights of `config.open_clip`, and with `texts` the directions of its texts.
+        """Load the published weights of `config.open_clip`, and with `texts` the features of its texts.
 
         Raises:
             ModelError: if open_clip or the weights are not to be had, or this model has an encoder of the house's own.
@@ -120,11 +120,11 @@ class ClipGuided(FactorGuided):
         clip = OpenClipFeatures(settings.name, settings.pretrained)
         self._take(clip.model, [clip.encode_text(texts) for texts in settings.texts])
 
-    def _take(self, network: nn.Module, directions: Sequence[Tensor]) -> None:
+    def _take(self, network: nn.Module, texts: Sequence[Tensor]) -> None:
         """Copy the weights of the extractor's network, and the bank of texts where there is one."""
         self.factors.get_submodule("extractor.model").load_state_dict(network.state_dict())
         if isinstance(self.factors, TextBank):
-            self.factors.fill(directions)
+            self.factors.fill(texts)
 
 
 def _provider(config: ClipGuidedConfig) -> FactorEncoder:

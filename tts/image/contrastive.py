@@ -114,13 +114,10 @@ class ContrastiveModel(RepresentationModel):
             return {"contrastive": info_nce(self.scale * seen @ told.T, torch.from_numpy(true).to(x.device))}
 
     @torch.no_grad()
-    def directions(self) -> list[Tensor]:
-        """For each factor the features of its values' phrases, (K_c, D), less their mean, of length 1: a bank of texts."""
-        found = []
-        for k, size in enumerate(self.config.factor_sizes):
-            features = self.encode_text([self.sentences.phrase(k, v) for v in range(size)])
-            found.append(F.normalize(features - features.mean(0), dim=1))
-        return found
+    def phrases(self) -> list[Tensor]:
+        """For each factor the features of its values' phrases, (K_c, D), of length 1: what a bank of texts is filled with."""
+        sizes = enumerate(self.config.factor_sizes)
+        return [self.encode_text([self.sentences.phrase(k, v) for v in range(size)]) for k, size in sizes]
 
 
 def info_nce(similarity: Tensor, true: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ class FeatureHeads(FactorEncoder):
 class TextBank(FactorEncoder):
     """z^c = sqrt(D) sum_k p_k e_{c,k}: the mean of the text directions of factor c under what the image says of its values.
 
-        p = softmax_k( sharpness <F(x) / |F(x)|, e_{c,k}> ),   |e_{c,k}| = 1
+        p = softmax_k( sharpness <F(x) / |F(x)|, e_{c,k}> ),   e_{c,k} = (f_{c,k} - mean_k f_{c,k}) / |…|
 
     Nothing in it learns; d is the length of the features.
 
@@ -144,17 +144,20 @@ class TextBank(FactorEncoder):
         first = nn.init.orthogonal_(torch.empty(sum(counts), extractor.features))
         self.register_buffer("directions", nn.functional.normalize(first, dim=1))
 
-    def fill(self, directions: Sequence[Tensor]) -> None:
-        """Take the features of the texts, (K_c, D) for each factor, at length 1.
+    def fill(self, features: Sequence[Tensor]) -> None:
+        """Take the features of the texts, (K_c, D) for each factor, less their mean, at length 1.
+
+        What all texts of a factor have in common, most of a text's features, says nothing of its value.
 
         Raises:
             ValueError: if they are of other numbers or another length than this bank's.
         """
-        shapes = [tuple(d.shape) for d in directions]
+        shapes = [tuple(f.shape) for f in features]
         expected = [(count, self.unit_dim) for count in self.counts]
         if shapes != expected:
-            raise ValueError(f"this bank takes directions of shapes {expected}, found {shapes}.")
-        self.get_buffer("directions").copy_(nn.functional.normalize(torch.cat(list(directions)), dim=1))
+            raise ValueError(f"this bank takes features of shapes {expected}, found {shapes}.")
+        centred = torch.cat([f - f.mean(0) for f in features])
+        self.get_buffer("directions").copy_(nn.functional.normalize(centred, dim=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) -> z (B, N, D)."""

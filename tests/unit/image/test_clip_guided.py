@@ -45,6 +45,11 @@ def clip_guided(source=FactorSource.heads):
     return seeded(lambda: ClipGuided(config), spread=0.05)
 
 
+def bank_of(features):
+    """The directions of a bank of texts: features of each factor, less their mean, of length 1."""
+    return nn.functional.normalize(torch.cat([f - f.mean(0) for f in features]), dim=1)
+
+
 def providers():
     return [
         seeded(lambda: LearnedFactors(channels=3, width=8, size=8, n_units=3, unit_dim=4)),
@@ -90,13 +95,15 @@ def test_a_bank_of_texts_gives_the_text_that_the_image_is_nearest_to_when_it_is_
     extractor, x = seeded(lambda: Projection(4)), images(1)
     feature = extractor(x)[0].detach()
     texts = torch.stack([-feature, 3 * feature])
-    other = torch.eye(4)[:3]
+    other = torch.eye(4)[:3] + 5  # what its texts have in common is not of its values
     sharp, flat = (TextBank(extractor, [2, 3], sharpness) for sharpness in (1e4, 1e-6))
     for bank in (sharp, flat):
         bank.fill([texts, other])
     torch.testing.assert_close(sharp(x)[0, 0], 2 * feature / feature.norm())
-    torch.testing.assert_close(flat(x)[0], 2 * torch.stack([torch.zeros(4), other.mean(0)]), rtol=0, atol=1e-5)
-    with pytest.raises(ValueError, match="this bank takes directions"):
+    torch.testing.assert_close(flat(x)[0], torch.zeros(2, 4), rtol=0, atol=1e-5)
+    centred = nn.functional.normalize(torch.eye(4)[:3] - torch.eye(4)[:3].mean(0), dim=1)
+    torch.testing.assert_close(sharp(x)[0, 1], 2 * centred[(centred @ feature).argmax()])
+    with pytest.raises(ValueError, match="this bank takes features"):
         sharp.fill([texts])
     with pytest.raises(ValueError, match="need texts of each factor"):
         TextBank(extractor, [2, 0])
@@ -125,7 +132,7 @@ def test_a_trained_image_text_encoder_is_taken_over_with_its_texts_and_another_r
     model.take_image_text(trained)
     torch.testing.assert_close(model.factors.extractor(x), trained.encode(x).flatten(1))
     if source is FactorSource.texts:
-        torch.testing.assert_close(model.factors.get_buffer("directions"), torch.cat(trained.directions()))
+        torch.testing.assert_close(model.factors.get_buffer("directions"), bank_of(trained.phrases()))
     other = ContrastiveModel(ContrastiveConfig(size=8, n_units=12, factor_names=("x",), factor_sizes=(4,)))
     with pytest.raises(ModelError, match="this model expects"):
         model.take_image_text(other)
@@ -136,7 +143,7 @@ def test_a_trained_image_text_encoder_is_taken_over_with_its_texts_and_another_r
 def test_configurations_that_do_not_fit_are_refused_and_a_plain_one_is_built():
     with pytest.raises(ConfigError, match="expected 3 and 32"):
         ClipGuidedConfig(contrastive=TOWER)
-    with pytest.raises(ConfigError, match="at least one sentence for each factor"):
+    with pytest.raises(ConfigError, match="two sentences or more for each factor"):
         ClipGuided(ClipGuidedConfig(source=FactorSource.texts))
     tower = {"size": 8, "n_units": 12, "factor_names": ["x"], "factor_sizes": [4]}
     unet = {"base": 8, "multipliers": [1], "attention": [False], "unshuffle": 2}
@@ -187,13 +194,13 @@ def test_open_clip_sees_images_at_its_size_normalised_its_way(monkeypatch):
 
 def test_published_weights_and_texts_are_loaded_only_when_asked_for(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", fake_open_clip())
-    settings = OpenClipConfig(name="tiny", pretrained="published", texts=(("a cube", "a ball"), ("red",)))
+    settings = OpenClipConfig(name="tiny", pretrained="published", texts=(("a cube", "a sphere"), ("red", "green")))
     model = ClipGuided(ClipGuidedConfig(size=8, unet=UNET, source=FactorSource.texts, open_clip=settings))
     assert model.factors.extractor.model.weight[0] == 1
     model.take_open_clip()
     assert model.factors.extractor.model.weight[0] == 2
-    texts = torch.tensor([[6.0, 1, 0], [6, 1, 0], [3, 1, 0]])
-    torch.testing.assert_close(model.factors.get_buffer("directions"), nn.functional.normalize(texts, dim=1))
+    texts = nn.functional.normalize(torch.tensor([[[6.0, 1, 0], [8, 1, 0]], [[3, 1, 0], [5, 1, 0]]]), dim=2)
+    torch.testing.assert_close(model.factors.get_buffer("directions"), bank_of(texts))
     assert model.encode(images()).shape == (4, 2, 3)
 
 

@@ -83,8 +83,8 @@ def test_it_learns_to_tell_which_sentence_is_about_which_image():
         texts = [f"there is {model.sentences.phrase(0, a)} and {model.sentences.phrase(1, b)}" for a, b in factors.tolist()]
         best = (model.encode(rooms(factors)).flatten(1) @ model.encode_text(texts).T).argmax(1)
     assert (best == torch.arange(10)).float().mean() >= 0.7
-    assert [d.shape for d in model.directions()] == [(10, 16), (10, 16)]
-    torch.testing.assert_close(torch.cat(model.directions()).norm(dim=1), torch.ones(20))
+    assert [phrases.shape for phrases in model.phrases()] == [(10, 16), (10, 16)]
+    torch.testing.assert_close(model.phrases()[1][3:4], model.encode_text([model.sentences.phrase(1, 3)]))
 
 
 def test_a_seed_fixes_the_sentences():
