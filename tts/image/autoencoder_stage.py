@@ -26,7 +26,7 @@ class AutoencoderStage(nn.Module, ABC):
     def __init__(self, config: AutoencoderConfig, planes: int) -> None:
         super().__init__()
         self.config = config
-        self.factor, self.latent_channels = 2 ** len(config.multipliers), config.latent_channels
+        self.factor, self.latent_channels = config.factor, config.latent_channels
         self.encoder = LatentEncoder(config.channels, config.widths, config.blocks, planes)
         self.decoder = LatentDecoder(config.channels, config.widths, config.blocks, config.latent_channels)
         self.discriminator = PatchDiscriminator(config.channels, config.width) if config.adversarial else None

@@ -104,7 +104,7 @@ class UNetConfig:
     blocks: int = 1  # residual blocks a level
     attention: tuple[bool, ...] = (True, True)  # at each level
     heads: int = 4
-    unshuffle: int = 4  # pixels folded into channels before the first level, along each side
+    unshuffle: int = 4  # pixels along a side that the first level has as one; a first stage's are part of them
     dropout: float = 0.0
 
     def __post_init__(self) -> None:

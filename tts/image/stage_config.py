@@ -58,6 +58,11 @@ class AutoencoderConfig(StageConfig):
             )
 
     @property
+    def factor(self) -> int:
+        """Pixels along a side of a latent."""
+        return 2 ** len(self.multipliers)
+
+    @property
     def widths(self) -> list[int]:
         """Channels of each level."""
         return [self.width * m for m in self.multipliers]

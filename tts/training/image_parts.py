@@ -71,7 +71,7 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
 
     Raises:
         ConfigError: if the method needs a part that is not given, takes none, or it is of another kind; if factors
-            are to be told by texts and there are none.
+            are to be told by texts and there are none; if it learns from labels and the images have none.
         ModelError: if a part is no whole model folder, or the model to go on from is for images of another size.
     """
     parts.check(config)
@@ -89,18 +89,36 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
         config = dataclasses.replace(config, unet=theirs.unet, diffusion=diffusion, vq=theirs.vq, kl=theirs.kl)
     if parts.first_stage is not None and isinstance(config, DiffusionModelConfig):
         stage = _load(parts.first_stage, FirstStageModel).config
-        config = dataclasses.replace(config, vq=stage.vq, kl=stage.kl)
+        # the first level has the size that it would have with pixels
+        unshuffle = max(1, config.unet.unshuffle // stage.stage.factor)
+        config = dataclasses.replace(
+            config, vq=stage.vq, kl=stage.kl, unet=dataclasses.replace(config.unet, unshuffle=unshuffle)
+        )
     if isinstance(config, ClipGuidedConfig):
         if parts.encoder is not None:
             config = dataclasses.replace(config, contrastive=_load(parts.encoder, ContrastiveModel).config)
         config.check_texts()
-    if isinstance(config, ContrastiveConfig | LabelledConfig) and images.factors is not None:
-        config = dataclasses.replace(config, factor_names=images.factors.names, factor_sizes=images.factors.sizes)
-    if isinstance(config, GuidedVaeConfig) and not config.attributes:
-        sizes = images.factors.sizes if images.factors is not None else (2,) * len(images.label_names)
-        chosen = [column for column, size in enumerate(sizes) if size > 1][: config.n_units - 1]
-        config = dataclasses.replace(config, attributes=tuple(chosen), classes=tuple(sizes[column] for column in chosen))
-    return config
+    return _told_labels(config, images)
+
+
+def _told_labels(config: ModelConfig, images: ImageSet) -> ModelConfig:
+    """The configuration of a method that learns from labels with those of the images; labels that are no factors are 0 or 1.
+
+    Raises:
+        ConfigError: if the images have none.
+    """
+    if not isinstance(config, ContrastiveConfig | LabelledConfig | GuidedVaeConfig):
+        return config
+    names = images.label_names
+    if not names:
+        raise ConfigError(f"model.kind: {config.kind.value} learns from labels, and {images.name} has none. Give other images.")
+    sizes = images.factors.sizes if images.factors is not None else (2,) * len(names)
+    if not isinstance(config, GuidedVaeConfig):
+        return dataclasses.replace(config, factor_names=names, factor_sizes=sizes)
+    if config.attributes:
+        return config
+    chosen = [column for column, size in enumerate(sizes) if size > 1][: config.n_units - 1]
+    return dataclasses.replace(config, attributes=tuple(chosen), classes=tuple(sizes[column] for column in chosen))
 
 
 def new_model(config: ModelConfig, parts: Parts, x: torch.Tensor, seed: int) -> RepresentationModel:

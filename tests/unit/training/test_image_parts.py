@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tts.image.contrastive import ContrastiveConfig
 from tts.image.datasets import open_images
 from tts.image.disdiff import DisDiffConfig, FactorLossConfig
 from tts.image.isometric import IsometryConfig
+from tts.image.labelled import LabelledConfig
 from tts.image.stage_config import VqConfig
 from tts.image.stage_model import FirstStageConfig
 from tts.image.vae_config import GuidedVaeConfig
@@ -82,6 +84,14 @@ def test_a_first_stage_has_latents_of_unit_spread(folders):
     assert load(folders, "stage").stage.encode(x).std().item() == pytest.approx(1, abs=0.1)
 
 
+def test_the_network_of_latents_folds_what_the_first_stage_leaves_of_the_pixels_to_fold(folders):
+    images, stage = open_images("shapes", size=16), Parts(first_stage=folders["stage"])  # a quarter of the pixels along a side
+    for pixels, latents in ((8, 2), (4, 1), (2, 1), (1, 1)):
+        config = BaseConfig(unet=dataclasses.replace(UNET, unshuffle=pixels))
+        assert image_parts.complete_model(config, images, stage).unet.unshuffle == latents
+        assert image_parts.complete_model(config, images, Parts()).unet.unshuffle == pixels
+
+
 def test_latents_have_the_size_of_the_stage_and_images_that_of_the_data(folders):
     pixels = open_images("shapes", size=16).images(np.array([1, 2]))
     for name in ("disdiff", "clip"):
@@ -101,7 +111,7 @@ def test_the_encoder_of_texts_knows_the_factors_of_the_data(folders):
 
 def test_factors_by_texts_that_there_are_none_of_are_refused_before_anything_is_written(folders, tmp_path):
     config = ImageTrainConfig(model=ClipGuidedConfig(source=FactorSource.texts), size=16, device="cpu", threads=1)
-    with pytest.raises(ConfigError, match="at least one sentence for each factor"):
+    with pytest.raises(ConfigError, match="two sentences or more for each factor"):
         train_image_model(config, tmp_path / "exp", parts=Parts(base=folders["base"]))
     assert not (tmp_path / "exp").exists()
 
@@ -230,10 +240,22 @@ class Attributes:
     ],
     ids=["sprites", "shapes", "attributes"],
 )
-def test_a_guided_vae_is_told_the_labels_that_its_images_have(images, attributes, classes):
+def test_what_learns_from_labels_is_told_those_that_its_images_have(images, attributes, classes):
     found = image_parts.complete_model(GuidedVaeConfig(), images, Parts())
     assert (found.attributes, found.classes) == (attributes, classes)
     chosen = GuidedVaeConfig(attributes=(1,), classes=(6,))
     assert image_parts.complete_model(chosen, images, Parts()).attributes == (1,)
+    assert image_parts.complete_model(LabelledConfig(), images, Parts()).factor_sizes == classes
+    heard = image_parts.complete_model(ContrastiveConfig(factor_names=("shape",), factor_sizes=(4,)), images, Parts())
+    assert (heard.factor_names, heard.factor_sizes) == (images.label_names, classes)
     few = image_parts.complete_model(GuidedVaeConfig(n_units=3), images, Parts())
     assert few.attributes == attributes[:2]
+
+
+@pytest.mark.parametrize(
+    "config", [GuidedVaeConfig(), LabelledConfig(), ContrastiveConfig(factor_names=("shape",), factor_sizes=(4,))]
+)
+def test_images_without_labels_are_refused_by_what_learns_from_them(config):
+    nothing = SimpleNamespace(factors=None, label_names=(), channels=3, size=16, name="photos")
+    with pytest.raises(ConfigError, match=f"{config.kind.value} learns from labels, and photos has none"):
+        image_parts.complete_model(config, nothing, Parts())
