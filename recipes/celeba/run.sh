@@ -6,7 +6,7 @@
 #   bash recipes/celeba/run.sh --help                        # every option with its default
 set -euo pipefail
 
-recipe=celeba data=
+recipe=celeba data='' flips=true
 generated="CelebA, whose licence its owners give: non-commercial research only."
 # shellcheck source=recipes/common/image.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../common/image.sh" "$@"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # An image representation model, from images to a packed model with its figures. A recipe sources this with its options, its
-# name in `recipe` and its images in `data`: a generated set, or empty where the user gives a folder.
+# name in `recipe` and its images in `data`: a generated set, or empty where the user gives a folder. With `flips` true half of
+# the images are mirrored in training.
 #
 # A stage is one call of `glottis image` (or a few of one kind). Where it ends well it leaves a marker with its command, and is
 # skipped from then on, until that command, or the output of an earlier stage, has changed. A stage that was killed runs
@@ -48,7 +49,10 @@ parse_options "${BASH_SOURCE[0]}" "$@"
 [[ $split =~ ^(iid|compositional|held_out)$ ]] || die 2 "--split: found '$split', expected iid, compositional or held_out"
 [[ $trees =~ ^(|exact|histogram)$ ]] || die 2 "--trees: found '$trees', expected exact or histogram"
 ((ngpu <= 1)) || die 2 "--ngpu: found $ngpu, expected 0 or 1"
-[ "$method" != first_stage ] || die 2 "--method: a first stage is part of another method: give that one and --latent vq or kl"
+case $method in
+  first_stage*) die 2 "--method: a first stage is part of another method: give that one and --latent vq or kl" ;;
+  contrastive) die 2 "--method: an image-text encoder is part of another method: give clip_guided" ;;
+esac
 preset=${train_config:-${method}_$profile}
 [[ $preset == *.yaml || -f $root/conf/image/$preset.yaml ]] || die 2 "--method: there is no conf/image/$preset.yaml"
 if [ -n "$db_root" ]; then
@@ -78,6 +82,7 @@ read -r -a stage_words <<<"$stage_args"
 source=(--data "$data")
 common=("size=$size")
 [ "$split" != held_out ] || common+=(held_out=0.2)
+[ -z "${flips:-}" ] || common+=("flips=$flips")
 measure=(--trees "$trees" --split "$split") sampling=() gap=()
 case $method in
   *vae) ;;
@@ -100,37 +105,36 @@ else
   set_up_environment train,eval
 fi
 
-# part NAME PRESET [OPTION...]: in stage 1 train a model that others stand on, in an experiment that all methods of these images
-# and sizes share; `made` is then its model folder.
+# part NAME PRESET [ARGUMENT...]: in stage 1 train a model that others stand on, in an experiment that all methods of these
+# images and sizes share; `made` is then its model folder.
 part() {
   local name=$1 preset=$2 folder=$expdir/${recipe:-image}_$1_${variant}_$size
   shift 2
   resources=("threads=$threads" "${device[@]}")
-  run_stage 1 "$name" "$folder" image train --exp "$folder" --config "${preset}_$profile" "${source[@]}" "$@" "${common[@]}"
+  run_stage 1 "$name" "$folder" image train --exp "$folder" --config "${preset}_$profile" "${source[@]}" "$@"
   resources=()
   made=$folder/model
 }
 
 # Stage 1: what the method stands on. A first stage, whose latents are diffused; the image-text encoder of clip_guided; the
 # frozen diffusion model of guided methods; the one that is made isometric.
-parts=() first_stage=()
+parts=() first_stage=() encoder=()
+if [ "$method" = clip_guided ]; then # before the others: images without labels are refused in seconds
+  part contrastive contrastive "${common[@]}"
+  encoder=(--encoder "$made") heard=$previous previous=none
+fi
 if [ "$latent" != none ]; then
-  part "first_stage_$latent" "first_stage_$latent" ${stage_words[@]+"${stage_words[@]}"}
+  part "first_stage_$latent" "first_stage_$latent" "${common[@]}" ${stage_words[@]+"${stage_words[@]}"}
   first_stage=(--first-stage "$made")
 fi
 case $method in
   pdae | disdiff | clip_guided)
-    part "ddpm$space" ddpm ${first_stage[@]+"${first_stage[@]}"} ${base_words[@]+"${base_words[@]}"}
-    parts=(--base "$made")
-    if [ "$method" = clip_guided ]; then
-      before=$previous previous=none # the encoder stands on nothing, and what follows on both
-      part contrastive contrastive
-      previous=$before+$previous
-      parts+=(--encoder "$made")
-    fi
+    part "ddpm$space" ddpm ${first_stage[@]+"${first_stage[@]}"} "${common[@]}" ${base_words[@]+"${base_words[@]}"}
+    parts=(--base "$made" ${encoder[@]+"${encoder[@]}"})
+    [ "$method" != clip_guided ] || previous+=+$heard
     ;;
   isometric)
-    part "ddpm$space" ddpm ${first_stage[@]+"${first_stage[@]}"} ${base_words[@]+"${base_words[@]}"}
+    part "ddpm$space" ddpm ${first_stage[@]+"${first_stage[@]}"} "${common[@]}" ${base_words[@]+"${base_words[@]}"}
     parts=(--init "$made")
     ;;
   *) parts=(${first_stage[@]+"${first_stage[@]}"}) ;;

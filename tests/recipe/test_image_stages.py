@@ -44,9 +44,32 @@ def test_guided_methods_share_their_base_and_clip_guided_has_an_encoder(shapes):
     assert value(train, "--base") == value(base, "--exp") + "/model"
     assert shapes.run("--method", "clip_guided", "--stop_stage", "2").returncode == 0
     encoder, train = shapes.calls()
-    assert value(encoder, "--config") == "contrastive_mini"
+    assert value(encoder, "--config") == "contrastive_mini" and "flips=true" not in encoder
     assert value(train, "--encoder") == value(encoder, "--exp") + "/model"
     assert value(train, "--base") == value(base, "--exp") + "/model"
+
+
+def test_an_encoder_that_needs_labels_comes_before_the_base_and_all_are_done_once(shapes):
+    words = ["--method", "clip_guided", "--latent", "vq", "--stop_stage", "2"]
+    assert shapes.run(*words).returncode == 0
+    assert [value(call, "--config") for call in shapes.calls()] == [
+        f"{name}_mini" for name in ("contrastive", "first_stage_vq", "ddpm", "clip_guided")
+    ]
+    assert shapes.run(*words).returncode == 0
+    assert shapes.calls() == []
+    assert shapes.run("--method", "pdae", "--latent", "vq", "--stop_stage", "2").returncode == 0
+    assert [value(call, "--config") for call in shapes.calls()] == ["pdae_mini"]
+
+
+def test_words_of_the_user_come_last_for_every_training(shapes):
+    words = ["--method", "pdae", "--fast", "true", "--latent", "vq", "--stop_stage", "2"]
+    done = shapes.run(*words, "--stage_args", "steps=7", "--base_args", "steps=8", "--train_args", "steps=9")
+    assert done.returncode == 0, done.stderr
+    assert [[word for word in call if word.startswith("steps=")][-1] for call in shapes.calls()] == [
+        "steps=7",
+        "steps=8",
+        "steps=9",
+    ]
 
 
 def test_the_gap_of_the_base_is_measured_of_guided_methods(shapes):
@@ -109,6 +132,8 @@ def test_fast_makes_everything_small(shapes):
         (["--method", "magic"], "there is no conf/image/magic_mini.yaml"),
         (["--profile", "huge"], "expected mini or paper"),
         (["--fast", "yes"], "expected true or false"),
+        (["--method", "contrastive"], "give clip_guided"),
+        (["--method", "first_stage_vq"], "part of another method"),
         (["--method", "betavae", "--latent", "vq"], "a VAE diffuses nothing"),
         (["--latent", "true"], "found 'true', expected none, vq or kl"),
         (["--stage_args", "steps=9"], "no first stage without --latent"),
@@ -133,7 +158,7 @@ def test_celeba_needs_a_folder(shapes):
     (shapes.folder / "faces").mkdir()
     assert shapes.run("--db_root", str(shapes.folder / "faces"), "--stop_stage", "2").returncode == 0
     (train,) = shapes.calls()
-    assert value(train, "--data") == str(shapes.folder / "faces")
+    assert value(train, "--data") == str(shapes.folder / "faces") and "flips=true" in train
 
 
 @pytest.mark.parametrize("name", ["my photos (1), é", "Ωμέγα 声", "-leading", "q'uo\"te $HOME * a=b#c [d]"])
