@@ -27,7 +27,7 @@ class CodeUsage:
     Attributes:
         loss: with each image's own code.
         gap: how much more it is with another image's code; above 0 where the code is read.
-        unit_gaps: the same with one unit from another image and the others its own, one value a unit.
+        unit_gaps: the same with one unit from another image and the others its own, of the units that were asked for.
     """
 
     loss: float
@@ -56,7 +56,7 @@ class CodeUsage:
 
 
 @torch.no_grad()
-def z_usage(model: DiffusionModelBase | Vae, x: Tensor, generator: torch.Generator) -> CodeUsage:
+def z_usage(model: DiffusionModelBase | Vae, x: Tensor, generator: torch.Generator, *, units: int = 0) -> CodeUsage:
     """What the codes of images x (B, C, H, W) are worth: the loss with shuffled codes minus that with own ones.
 
     The model is in evaluation meanwhile.
@@ -65,6 +65,7 @@ def z_usage(model: DiffusionModelBase | Vae, x: Tensor, generator: torch.Generat
         model: any method with codes, or a VAE.
         x: at least two images in [-1, 1]; a few hundred give a steady value.
         generator: of times, noises and the shuffle, on the CPU.
+        units: how many of the first units are measured each by itself, every one at the cost of the whole.
 
     Raises:
         ValueError: if there are less than two images.
@@ -78,8 +79,8 @@ def z_usage(model: DiffusionModelBase | Vae, x: Tensor, generator: torch.Generat
         other = z[_derangement(len(z), generator).to(z.device)]
         own = loss(z)
         columns = torch.arange(z.shape[1], device=z.device)
-        units = tuple(loss(torch.where((columns == n)[:, None], other, z)) - own for n in range(z.shape[1]))
-        return CodeUsage(own, loss(other) - own, units)
+        gaps = tuple(loss(torch.where((columns == n)[:, None], other, z)) - own for n in columns[:units].tolist())
+        return CodeUsage(own, loss(other) - own, gaps)
     finally:
         model.train(was_training)
 

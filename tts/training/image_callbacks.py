@@ -66,11 +66,11 @@ class ImageFigures(L.Callback):
         if loaded.codes is None:
             return
         board.add_scalar("codes/active_units", int(loaded.codes.active.sum()), step)
-        usage = usage_of(task.ema, self.images, N_USAGE)
+        usage = usage_of(task.ema, self.images, N_USAGE, units=N_UNITS)
         if usage is None:
             return
         board.add_scalar("codes/z_usage", usage.share, step)
-        for unit, gap in enumerate(usage.unit_gaps[:N_UNITS]):
+        for unit, gap in enumerate(usage.unit_gaps):
             board.add_scalar(f"codes/z_usage_of_unit_{unit}", gap / usage.loss, step)
         if isinstance(task.ema, FactorGuided):
             x = to_model(self.images.images(spread_index(self.images, N_USAGE))).to(task.device)
@@ -80,12 +80,12 @@ class ImageFigures(L.Callback):
             logger.warning("step %d: the code is ignored: z-usage is %.2f %% of the loss", step, 100 * usage.share)
 
 
-def usage_of(model: RepresentationModel, images: ImageSet, n: int) -> CodeUsage | None:
-    """What the codes of n images are worth; None for a model that draws nothing from codes."""
+def usage_of(model: RepresentationModel, images: ImageSet, n: int, *, units: int = 0) -> CodeUsage | None:
+    """What the codes of n images, and the first units of them, are worth; None for a model that draws nothing from codes."""
     if not isinstance(model, DiffusionModelBase | Vae) or model.config.n_units == 0:
         return None
     x = to_model(images.images(spread_index(images, n))).to(model.progress.device)
-    return z_usage(model, x, torch.Generator().manual_seed(0))
+    return z_usage(model, x, torch.Generator().manual_seed(0), units=units)
 
 
 def trained_on(task: ImageTask) -> TrainedOn:

@@ -85,7 +85,7 @@ def test_a_tiny_encdiff_learns_to_read_its_code_and_the_diagnostic_says_so():
         untrained.require()
     history = train(model, 60)
     assert sum(history[-10:]) < 0.5 * sum(history[:10])
-    usage = z_usage(model, grey_images(64, seed=500), generator(1))
+    usage = z_usage(model, grey_images(64, seed=500), generator(1), units=2)
     assert usage.share > 0.1 and model.training
     assert len(usage.unit_gaps) == 2 and max(usage.unit_gaps) > 0.01 * usage.loss
     usage.require()
@@ -104,8 +104,10 @@ def test_a_unit_that_the_network_does_not_see_has_no_gap_and_the_others_have():
     with torch.no_grad():
         for weight in model.tokens.weights:
             weight[1] = 0
-    usage = z_usage(model, torch.rand(16, 1, 8, 8, generator=generator()) * 2 - 1, generator())
+    x = torch.rand(16, 1, 8, 8, generator=generator()) * 2 - 1
+    usage = z_usage(model, x, generator(), units=2)
     assert usage.unit_gaps[1] == 0
+    assert z_usage(model, x, generator(), units=1).unit_gaps == usage.unit_gaps[:1]
     assert usage.unit_gaps[0] == pytest.approx(usage.gap) and usage.gap != 0
 
 

@@ -206,7 +206,7 @@ def test_usage_is_the_squared_error_that_codes_of_other_images_add(monkeypatch):
     model, (x, _) = make_model("vae"), blobs(2)  # of two images each gets the other's code
     monkeypatch.setattr(model, "encode", lambda x: x.flatten(1)[..., None])
     monkeypatch.setattr(model, "decode", lambda z: z.view_as(x))
-    usage = z_usage(model, x, generator())
+    usage = z_usage(model, x, generator(), units=x[0].numel())
     assert usage.loss == 0 and usage.gap == pytest.approx((x[0] - x[1]).square().mean().item())
     assert sum(usage.unit_gaps) == pytest.approx(usage.gap)
     usage.require()
