@@ -27,8 +27,7 @@ class ImageCoder(ImageRunner):
         Raises:
             ModelError: if the model has no codes, or takes images of another shape.
         """
-        if not self.has_codes:
-            raise ModelError(f"a model of kind {self.config.kind.value} has no codes. Give another model.")
+        self.check_codes()
         return self.batches(self.model.encode, self.tensor(images))
 
     def known_codes(self, images: Images) -> Tensor | None:
@@ -157,6 +156,8 @@ class ImageCoder(ImageRunner):
 
         Noise that is given, and not `drawn`, goes back as it came: by `ddim` and without clipping.
         """
+        if n < 1:
+            raise ValueError(f"need 1 image or more to draw, found {n}.")
         if not isinstance(self.model, DiffusionModelBase):
             decoder = getattr(self.model, "decode", None)
             if decoder is None or z is None:

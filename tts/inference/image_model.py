@@ -142,9 +142,17 @@ class ImageModel(HEditor, PullbackEditor, GuidedSampler, SubspaceSampler, NoiseW
             strengths: s; beyond 0.3 images begin to break.
             inverted: use the noise of each image; else one noise of seed 0 for all.
             options: fields of `ImageSampling`.
+
+        Raises:
+            ValueError: if the direction is of another shape or length 0, or there is no strength.
         """
         w = torch.from_numpy(np.asarray(direction, dtype=np.float32))
         codes = self.encode(images)
+        if w.shape != codes.shape[1:] or not 0 < w.norm() < torch.inf:
+            found = f"{tuple(w.shape)}, {w.norm():.2g} long"
+            raise ValueError(f"need a direction of shape {codes.shape[1:]}, not 0, found {found}.")
+        if len(strengths) == 0:
+            raise ValueError("need 1 strength or more, found none.")
         step = w.numel() ** 0.5 * w / w.norm()
         normal = self.codes.normalize(torch.from_numpy(codes))
         moved = torch.stack([self.codes.denormalize(normal + s * step) for s in strengths], dim=1).flatten(0, 1)

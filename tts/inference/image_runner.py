@@ -45,6 +45,11 @@ class ImageRunner:
         """Whether images have codes: all models but an unconditional one."""
         return self.config.n_units > 0
 
+    def check_codes(self) -> None:
+        """Raises ModelError if images have none."""
+        if not self.has_codes:
+            raise ModelError(f"a model of kind {self.config.kind.value} has no codes. Give another model.")
+
     @property
     def is_diffusion(self) -> bool:
         """Whether there is noise to start from, and sampling options; a VAE has neither."""

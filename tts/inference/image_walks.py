@@ -57,5 +57,11 @@ class NoiseWalker(ImageCoder):
 
 
 def on_the_line(start: Codes, end: Codes, count: int) -> Codes:
-    """Codes from one to another (1, N, d), evenly spaced and ends included, (count, N, d)."""
+    """Codes from one to another (1, N, d), evenly spaced and ends included, (count, N, d).
+
+    Raises:
+        ValueError: if there is none to draw.
+    """
+    if count < 1:
+        raise ValueError(f"count must be 1 or more, found {count}.")
     return np.concatenate([(1 - w) * start + w * end for w in np.linspace(0, 1, count)])

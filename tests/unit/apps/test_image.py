@@ -125,6 +125,8 @@ def test_codes_are_decoded_as_they_were_written_or_changed_and_by_their_own_mode
         (["draw", "--steps", "3"], 2, "--steps: a model of kind betavae takes no sampling options"),
         (["evaluate", "--code-to", "0.5"], 2, "--code-to: a model of kind betavae takes no sampling options"),
         (["swap", "--units", "9"], 2, "unit must be 0 to 2, found 9"),
+        (["traverse", "--count", "0"], 2, "need 1 image or more to draw, found 0"),
+        (["interpolate", "--count", "0"], 2, "count must be 1 or more, found 0"),
         (["edit", "--label", "mood"], 1, "no label 'mood'"),
         (["reconstruct", "--inverted"], 1, "no noise to invert"),
         (["interpolate", "--index", "1", "2", "3"], 2, "images come in pairs"),

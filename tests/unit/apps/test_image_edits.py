@@ -335,6 +335,7 @@ def test_denoising_that_is_learnt_begins_where_its_first_action_is_like_the_othe
         (["invert", "--back", "nowhere"], 1, "no noise of images"),
         (["invert", "--fixed-points", "-1"], 2, "fixed_point_iterations must be"),
         (["interpolate", "--index", "0", "1", "--drawn-noise"], 1, "has no codes"),
+        (["swap"], 1, "kind ddpm has no codes"),
         (["traverse", "--rows", "0"], 2, "--rows must be 1 or more"),
         (["traverse", "--count", "1"], 2, "count must be 2 or more"),
         (["guide", "--want", "shape=1"], 1, "is told no labels"),

@@ -206,6 +206,15 @@ def test_what_a_model_cannot_do_is_said(encdiff, images):
     with pytest.raises(ModelError, match="ddpm has no codes"):
         base.encode(images)
     assert base.sample(2, steps=2).shape == (2, 3, 16, 16)
+    for nothing in (lambda: base.sample(0), lambda: vae.sample(0), lambda: encdiff.traverse(images[:1], 0, count=0, steps=2)):
+        with pytest.raises(ValueError, match="need 1 image or more to draw, found 0"):
+            nothing()
+    with pytest.raises(ValueError, match=r"need a direction of shape \(3, 1\), not 0, found \(1, 3\)"):
+        encdiff.edit(images, np.ones((1, 3)), steps=2)
+    with pytest.raises(ValueError, match=r"not 0, found \(3, 1\), 0 long"):
+        encdiff.edit(images, np.zeros((3, 1)), steps=2)
+    with pytest.raises(ValueError, match="need 1 strength or more"):
+        encdiff.edit(images, np.ones((3, 1)), (), steps=2)
     with pytest.raises(ModelError, match="the model takes uint8"):
         encdiff.encode(images[:, :, :8])
     with pytest.raises(ValueError, match="codes must be"):

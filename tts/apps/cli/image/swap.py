@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from tts.inference.image_model import ImageModel
 
     model = ImageModel.from_pretrained(args.model, args.device)
+    model.check_codes()
     takers = chosen_images(args, model, COUNT)
     givers = np.roll(takers, -1, axis=0)
     options = {"inverted": args.inverted, "seed": args.seed} | sampling_options(args)
