@@ -139,6 +139,7 @@ def test_fast_makes_everything_small(shapes):
         (["--stage_args", "steps=9"], "no first stage without --latent"),
         (["--db_root", "nowhere"], "no file or folder"),
         (["--ngpu", "2"], "expected 0 or 1"),
+        (["--size", "48"], "expected a power of two from 8 to 256"),
         (["--split", "none"], "expected iid, compositional or held_out"),
         (["--trees", "oak"], "expected exact or histogram"),
     ],

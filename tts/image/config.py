@@ -159,6 +159,19 @@ class DiffusionModelConfig(ModelConfig):
         if self.stage is not None and self.stage.channels != self.channels:
             raise ConfigError(f"model: the first stage has {self.stage.channels} channels, the images have {self.channels}.")
 
+    def check_size(self) -> None:
+        """Refuse images that the U-Net cannot halve as often as it has levels; once their size is known.
+
+        Raises:
+            ConfigError: if so.
+        """
+        pixels = (1 if self.stage is None else self.stage.factor) * self.unet.unshuffle * 2 ** (len(self.unet.multipliers) - 1)
+        if self.size % pixels:
+            raise ConfigError(
+                f"train.size: found {self.size}, expected a multiple of {pixels}, the pixels along a side of one place in the "
+                "last level of model.unet."
+            )
+
     @property
     def stage(self) -> VqConfig | KlConfig | None:
         """The first stage, or None where pixels are diffused."""

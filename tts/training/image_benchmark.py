@@ -24,7 +24,7 @@ from tts.inference.whole_folder import PACKED
 from tts.metrics.learners import Trees
 from tts.training.image_benchmark_table import benchmark_table
 from tts.training.image_config import ImageTrainConfig, load_image_config
-from tts.training.image_parts import Parts
+from tts.training.image_parts import Parts, check_networks
 from tts.training.image_prior import PriorTraining, train_latent_prior
 from tts.training.image_run import train_image_model
 
@@ -104,6 +104,8 @@ def run_benchmark(benchmark: Benchmark, out: Path, device: str = "auto") -> str:
         benchmark = dataclasses.replace(benchmark, methods=every_method(open_images(benchmark.data, size=benchmark.size)))
     configs = {method: benchmark.config(method) for method in benchmark.methods}
     kinds = {method: MODELS[config.model.kind].model for method, config in configs.items()}
+    for method, config in configs.items():
+        check_networks(method, config.model, benchmark.size)
     base = encoder = None
     if any(issubclass(kind, GuidedModel) for kind in kinds.values()):
         base = train_image_model(benchmark.config("ddpm", f"device={device}"), out / "base")

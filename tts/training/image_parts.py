@@ -71,7 +71,8 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
 
     Raises:
         ConfigError: if the method needs a part that is not given, takes none, or it is of another kind; if factors
-            are to be told by texts and there are none; if it learns from labels and the images have none.
+            are to be told by texts and there are none; if it learns from labels and the images have none; if the images
+            are of a size that its networks cannot take.
         ModelError: if a part is no whole model folder, or the model to go on from is for images of another size.
     """
     parts.check(config)
@@ -98,7 +99,26 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
         if parts.encoder is not None:
             config = dataclasses.replace(config, contrastive=_load(parts.encoder, ContrastiveModel).config)
         config.check_texts()
+    if isinstance(config, DiffusionModelConfig):
+        config.check_size()
     return _told_labels(config, images)
+
+
+def check_networks(method: str, config: ModelConfig, size: int) -> None:
+    """Refuse a method whose networks cannot take images of this size, before what it stands on is trained.
+
+    Raises:
+        ConfigError: if so.
+    """
+    config = dataclasses.replace(config, size=size)
+    try:
+        if isinstance(config, DiffusionModelConfig):
+            config.check_size()
+        if not isinstance(config, ClipGuidedConfig):  # its encoder is yet to be trained
+            with torch.device("meta"):
+                build_model(config)
+    except ValueError as err:
+        raise ConfigError(f"{method}: {err}") from err
 
 
 def _told_labels(config: ModelConfig, images: ImageSet) -> ModelConfig:

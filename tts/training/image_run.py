@@ -54,12 +54,12 @@ def train_image_model(config: ImageTrainConfig, exp: Path, *, parts: Parts = NON
     whole = opened(config)
     config = dataclasses.replace(config, model=complete_model(config.model, whole, parts))
     images, features = seen_images(whole, config.held_out), perceptual_features(config.model, resolve_device(config.device))
-    checkpoint = checkpoint_to_resume(config, exp, MODEL_KEYS, resume)
     stream = ImageStream(images, config.batch_size, seed=config.seed, flips=config.flips)
-    if checkpoint is not None:
-        stream.first_batch = read_checkpoint(checkpoint)["batches"]
     measured = to_model(images.images(spread_index(images, N_SPREAD)))
     model = new_model(config.model, parts, measured, config.seed)
+    checkpoint = checkpoint_to_resume(config, exp, MODEL_KEYS, resume)  # written only of what can be built
+    if checkpoint is not None:
+        stream.first_batch = read_checkpoint(checkpoint)["batches"]
     if features is not None and isinstance(model, FirstStageModel):
         model.stage.take_features(features)
     task = ImageTask(config, model)

@@ -84,7 +84,7 @@ def checkpoint_to_resume(config: Any, out: Path, keys: Sequence[str], resume: st
         if resume == "never":
             raise ModelError(f"{out} holds a run already. Give another --out, or --resume auto to go on with it.")
         old, new = with_defaults(read_json(path), config), to_dict(config)
-        changed = [f"{key}: {old.get(key)} -> {new[key]}" for key in keys if old.get(key) != new[key]]
+        changed = [change for key in keys for change in _changes(key, old.get(key), new[key])]
         if changed:
             raise ModelError(
                 f"{out} holds a run with another configuration, left as it is ({some(changed)}). Give another folder; to a "
@@ -94,3 +94,11 @@ def checkpoint_to_resume(config: Any, out: Path, keys: Sequence[str], resume: st
         raise ModelError(f"{out} has {LAST} but no {CONFIG}; it is not a run of this version. Give another --out.")
     write_json(path, to_dict(config))
     return last if last.exists() else None
+
+
+def _changes(key: str, old: Any, new: Any) -> list[str]:
+    """What differs under a key, each "key.inner: old -> new"."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        inner = [*old, *(name for name in new if name not in old)]
+        return [change for name in inner for change in _changes(f"{key}.{name}", old.get(name), new.get(name))]
+    return [] if old == new else [f"{key}: {old} -> {new}"]

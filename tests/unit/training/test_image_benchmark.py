@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tts.errors import ConfigError
 from tts.image.datasets import open_images
 from tts.image.registry import MODELS
 from tts.inference.image_evaluation import EvaluationSettings
@@ -108,3 +109,14 @@ def test_minutes_become_the_steps_that_fit_into_them(benchmark, tmp_path, monkey
     assert asked == [image_benchmark.PROBE_STEPS, found["steps"], found["steps"]]
     assert found["steps"] == round(30 / found["seconds_per_step"])
     assert "0.5 CPU minutes each" in table
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "said"),
+    [("pdae", 48, "pdae: size must be a power of two"), ("encdiff", 20, "expected a multiple of 8"), ("vae", 128, "for a VAE")],
+)
+def test_sizes_that_a_method_cannot_take_are_refused_before_its_base_is_trained(benchmark, tmp_path, method, size, said):
+    wrong = dataclasses.replace(benchmark, methods=(method,), size=size, overrides=())
+    with pytest.raises(ConfigError, match=said):
+        run_benchmark(wrong, tmp_path, "cpu")
+    assert not list(tmp_path.iterdir())

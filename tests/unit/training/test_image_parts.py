@@ -15,6 +15,7 @@ from tts.image.config import UNetConfig
 from tts.image.contrastive import ContrastiveConfig
 from tts.image.datasets import open_images
 from tts.image.disdiff import DisDiffConfig, FactorLossConfig
+from tts.image.encdiff import EncDiffConfig
 from tts.image.isometric import IsometryConfig
 from tts.image.labelled import LabelledConfig
 from tts.image.stage_config import VqConfig
@@ -259,3 +260,28 @@ def test_images_without_labels_are_refused_by_what_learns_from_them(config):
     nothing = SimpleNamespace(factors=None, label_names=(), channels=3, size=16, name="photos")
     with pytest.raises(ConfigError, match=f"{config.kind.value} learns from labels, and photos has none"):
         image_parts.complete_model(config, nothing, Parts())
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "said"),
+    [
+        (
+            BaseConfig(unet=UNetConfig(base=8, heads=2)),
+            20,
+            r"train\.size: found 20, expected a multiple of 8",
+        ),
+        (EncDiffConfig(unet=UNET), 24, "size must be a power of two of at least 8, found 24"),
+    ],
+)
+def test_a_size_that_the_networks_cannot_take_is_refused_before_anything_is_written(tmp_path, config, size, said):
+    with pytest.raises((ConfigError, ValueError), match=said):
+        train_image_model(ImageTrainConfig(model=config, size=size, device="cpu", threads=1), tmp_path / "exp")
+    assert not (tmp_path / "exp").exists()
+
+
+def test_latents_count_in_the_size_that_the_networks_can_take(folders):
+    config = BaseConfig(unet=UNetConfig(base=8, multipliers=(1, 1, 1, 1), attention=(False,) * 4, heads=2, unshuffle=1))
+    images = open_images("shapes", size=16)
+    assert image_parts.complete_model(config, images, Parts()).size == 16
+    with pytest.raises(ConfigError, match="found 16, expected a multiple of 32"):
+        image_parts.complete_model(config, images, Parts(first_stage=folders["stage"]))
