@@ -78,6 +78,12 @@ class GuidedModel(DiffusionModelBase):
     def measure(self, x: Tensor) -> None:
         """Changes nothing: `data_std` is part of the base, which was trained with its own."""
 
+    @property
+    def first_time(self) -> float:
+        """As of a network of noise, whatever the base predicts, where the decoder's output is h itself."""
+        weighting = self.config.diffusion.weighting
+        return super().first_time if weighting is Weighting.v else Parametrization("eps").first_time(self.schedule)
+
     def encode(self, x: Tensor) -> Tensor:
         """The codes of the images, (B, N, d)."""
         return self.factors(x)

@@ -17,7 +17,7 @@ class PdaeConfig(EncodedModelConfig):
     """PDAE; `pdae` weighting is the published one, `v` that for flat images, whose gap lies near t = 1.
 
     With `pdae` the gradient is in noise units, and its errors count sigma / alpha times in the sample: hold x0_hat in [-1, 1]
-    (`clip_to_pixels`), as the paper does, or start below t = 1.
+    (`clip_to_pixels`), as the paper does, or start at `first_time`, as all sampling of images does.
     """
 
     kind: Kind = Kind.pdae

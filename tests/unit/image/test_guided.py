@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from tts.diffusion import add_noise, denoising_loss, expand_like, initial_state, invert, sample, time_grid
+from tts.diffusion.parametrization import LEAST_SIGNAL
 from tts.errors import ModelError
 from tts.image.base import BaseConfig, BaseModel
 from tts.image.config import DiffusionConfig, ParametrizationKind, UNetConfig, Weighting
@@ -65,6 +66,13 @@ def test_the_frozen_network_runs_once_for_each_step_of_a_sampler_and_once_for_a_
     encode.n = decode.n = 0
     model.losses(x, None, generator())
     assert (encode.n, decode.n) == (1, 1)
+
+
+@pytest.mark.parametrize("make", [pdae, disdiff])
+def test_gradients_in_units_of_noise_are_sampled_from_where_their_errors_do_not_drown_the_image(make):
+    model = make(Weighting.unit)
+    assert model.schedule.alpha(model.grid(10)[:1]).item() == pytest.approx(LEAST_SIGNAL)
+    assert make(Weighting.v).grid(10)[0] == 1  # errors of a velocity are not multiplied
 
 
 def test_what_is_remembered_is_of_the_very_same_tensors_and_has_a_history_where_one_is_wanted():
