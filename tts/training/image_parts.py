@@ -91,10 +91,8 @@ def complete_model(config: ModelConfig, images: ImageSet, parts: Parts) -> Model
     if parts.first_stage is not None and isinstance(config, DiffusionModelConfig):
         stage = _load(parts.first_stage, FirstStageModel).config
         # the first level has the size that it would have with pixels
-        unshuffle = max(1, config.unet.unshuffle // stage.stage.factor)
-        config = dataclasses.replace(
-            config, vq=stage.vq, kl=stage.kl, unet=dataclasses.replace(config.unet, unshuffle=unshuffle)
-        )
+        unet = dataclasses.replace(config.unet, unshuffle=max(1, config.unet.unshuffle // stage.stage.factor))
+        config = dataclasses.replace(config, vq=stage.vq, kl=stage.kl, unet=unet)
     if isinstance(config, ClipGuidedConfig):
         if parts.encoder is not None:
             config = dataclasses.replace(config, contrastive=_load(parts.encoder, ContrastiveModel).config)

@@ -15,12 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="SET", help="sprites, shapes, or a path; default: the preset's")
     parser.add_argument("--base", type=Path, metavar="MODEL", help="frozen diffusion model of pdae, disdiff and clip_guided")
     parser.add_argument("--first-stage", type=Path, metavar="MODEL", help="first_stage whose latents are diffused, not pixels")
-    parser.add_argument(
-        "--encoder",
-        type=Path,
-        metavar="MODEL",
-        help="contrastive model of clip_guided; default: model.open_clip",
-    )
+    parser.add_argument("--encoder", type=Path, metavar="MODEL", help="contrastive model of clip_guided; else model.open_clip")
     parser.add_argument("--init", type=Path, metavar="MODEL", help="ddpm to go on from, e.g. to make it isometric")
     parser.add_argument("--resume", choices=("auto", "never"), default="auto", help="go on with the run in --exp, or refuse it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
